@@ -1,0 +1,223 @@
+"""All settings of the project, read from the environment (the table is in README.md)."""
+
+import os
+import secrets
+from pathlib import Path
+
+import django_stubs_ext
+from celery.schedules import crontab
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
+
+from hub import services
+
+django_stubs_ext.monkeypatch()  # lets ModelAdmin[Platform] and its like be written at run time
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def env(name: str, default: str = "") -> str:
+    """Return an environment variable, an empty one counting as absent."""
+    return os.environ.get(name) or default
+
+
+def env_bool(name: str, default: bool) -> bool:
+    """Return a switch: 0, no, off and false are off, anything else is on."""
+    value = env(name)
+    return default if not value else value.lower() not in {"0", "no", "off", "false"}
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret kept in a file that only we can read, made on first use."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(draft, path)  # whoever comes first wins, everyone reads the same
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+# What this hub is
+ENVIRONMENT = env("ENVIRONMENT", "sandbox")
+if ENVIRONMENT not in {"sandbox", "live"}:
+    raise ImproperlyConfigured(f"ENVIRONMENT is sandbox or live, not {ENVIRONMENT!r}")
+SANDBOX = ENVIRONMENT == "sandbox"
+HOST, PORT = env("HOST", "127.0.0.1"), int(env("PORT", "8000"))
+DATA_DIR = services.data_dir()
+HUB_BASE_URL = env("HUB_BASE_URL", f"http://{HOST}:{PORT}").rstrip("/")
+HUB_COUNTRY_CODE = env("HUB_COUNTRY_CODE", "XX").upper()
+HUB_PARTY_ID = env("HUB_PARTY_ID", "OCN").upper()
+HUB_NAME = "Open Charge Network"
+ALLOW_PRIVATE_NETWORKS = env_bool("ALLOW_PRIVATE_NETWORKS", SANDBOX)
+DEMO = env_bool("DEMO", SANDBOX)
+
+# Security
+DEBUG = False
+if not SANDBOX and not env("SECRET_KEY"):
+    raise ImproperlyConfigured("SECRET_KEY must be set when ENVIRONMENT=live")
+SECRET_KEY = env("SECRET_KEY") or kept_secret(DATA_DIR / "secret-key")
+ALLOWED_HOSTS = ["*"] if SANDBOX else [HUB_BASE_URL.split("://")[1].split("/")[0].split(":")[0]]
+CSRF_TRUSTED_ORIGINS = [HUB_BASE_URL]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not SANDBOX
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_PROXY_SSL_HEADER = None if SANDBOX else ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 0 if SANDBOX else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not SANDBOX
+SECURE_REFERRER_POLICY = "no-referrer"
+SESSION_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_AGE = 10 * 3600
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# Application
+INSTALLED_APPS = [
+    "hub.admin.HubAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "csp",
+    "hub",
+    "parties",
+    "locations",
+    "cdrs",
+    "settlement",
+]
+MIDDLEWARE = [
+    "hub.ocpi.envelope.OcpiMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "hub.urls"
+WSGI_APPLICATION = "hub.wsgi.application"
+APPEND_SLASH = False
+AUTH_USER_MODEL = "parties.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "hub.portal.chrome",
+            ]
+        },
+    }
+]
+REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None}
+
+# OCPI: which model keeps the objects of a module (names only; nothing is imported from here)
+OCPI_MODELS = {
+    "locations": "locations.Location",
+    "tariffs": "locations.Tariff",
+    "tokens": "cdrs.Token",
+    "sessions": "cdrs.Session",
+    "cdrs": "cdrs.Cdr",
+}
+
+# PostgreSQL holds the truth
+_database = conninfo_to_dict(env("DATABASE_URL") or services.database_url(DATA_DIR))
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _database.get("dbname"),
+        "USER": _database.get("user"),
+        "PASSWORD": _database.get("password"),
+        "HOST": _database.get("host"),
+        "PORT": _database.get("port"),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 5},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Redis wakes and spreads work; losing it costs time and nothing else
+REDIS_URL = env("REDIS_URL") or services.redis_url(DATA_DIR)
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 900,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "max_retries": 0,  # an absent Redis costs a request nothing; the sweep finds the work
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_ROUTES = {"settlement.*": {"queue": "documents"}}
+CELERY_TASK_DEFAULT_QUEUE = "deliveries"
+CELERY_BEAT_SCHEDULE = {
+    "sweep what is owed": {"task": "parties.sweep", "schedule": 2.0},
+    "ask push-only platforms again": {"task": "parties.reconnect", "schedule": 300.0},
+    "close the months that are due": {
+        "task": "settlement.close_due_periods",
+        "schedule": crontab(minute="10"),
+    },
+    "render what is missing": {"task": "settlement.render_missing", "schedule": 60.0},
+}
+
+# Time, language, files
+USE_TZ = True
+TIME_ZONE = env("TIME_ZONE", "UTC")
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = None
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "hub.logs.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "weasyprint": {"level": "ERROR"},
+        "fontTools": {"level": "ERROR"},
+    },
+}
