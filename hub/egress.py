@@ -1,0 +1,275 @@
+"""The one guarded door for outgoing HTTP: nothing else in the project calls a partner.
+
+A host is allowed by name first, resolved once, every address checked, and the checked address
+dialled. The deadline is total: a watchdog closes the socket, because a library's timeout only
+bounds one read. No redirects, no proxies or credentials from the environment, no cookies, no
+compressed answers, a cap on the body.
+"""
+
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+BODY_LIMIT = 1024 * 1024
+_NETS_BUT_NOT_PUBLIC = [
+    ipaddress.ip_network(net)
+    for net in (
+        "192.88.99.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.175.48.0/24",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+        "2620:4f:8000::/48",
+    )
+]
+_FAULTS = (requests.RequestException, HTTPError, OSError, ValueError)
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+
+
+class EgressDeniedError(Exception):
+    """The hub refuses to call this URL; the message says why."""
+
+
+class EgressFailedError(Exception):
+    """The call did not bring an answer. `timeout` tells whether time ran out."""
+
+    def __init__(self, message: str, *, timeout: bool = False) -> None:
+        super().__init__(message)
+        self.timeout = timeout
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: HTTP status, headers (case-insensitive), the whole body, seconds taken."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+
+@dataclass
+class _Exchange:
+    """One call in flight, so that the watchdog finds the socket to close."""
+
+    deadline: float
+    connection: HTTPConnection | None = None
+    expired: threading.Event = field(default_factory=threading.Event)
+
+    def remaining(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise EgressFailedError("time ran out", timeout=True)
+        return left
+
+    def expire(self) -> None:
+        self.expired.set()
+        sock = self.connection.sock if self.connection else None
+        if sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def check_url(url: str, hosts: Collection[str] | None) -> str:
+    """Return the host of a URL that may be called, as `host` or `host:port`.
+
+    `hosts` is what is approved for the platform; None admits any host (an invitation that names
+    none, before its first handshake). Raises EgressDeniedError.
+    """
+    parts = _split(url)
+    host = parts.hostname
+    if len(url) > 255 or not url.isascii() or not host:
+        raise EgressDeniedError("not an absolute URL of at most 255 ASCII characters")
+    if parts.scheme not in ({"http", "https"} if settings.ALLOW_PRIVATE_NETWORKS else {"https"}):
+        raise EgressDeniedError("only https URLs are called")
+    if parts.username or parts.password:
+        raise EgressDeniedError("a URL with credentials in it is not called")
+    name = f"{host}:{parts.port}" if parts.port else host
+    if hosts is not None and name not in hosts:
+        raise EgressDeniedError(f"{name} is not approved for this platform")
+    return name
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an IP address belongs to the public internet, without the gaps of is_global."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    if any(ip.version == net.version and ip in net for net in _NETS_BUT_NOT_PUBLIC):
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        return ip in _GLOBAL_UNICAST
+    return ip.is_global and not ip.is_multicast
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    hosts: Collection[str] | None,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    seconds: float,
+    limit: int = BODY_LIMIT,
+) -> Reply:
+    """Make one HTTP call and return the reply, whatever its status.
+
+    `seconds` bounds the whole exchange, `limit` the bytes of the body.
+    Raises EgressDeniedError (nothing was sent) or EgressFailedError.
+    """
+    check_url(url, hosts)
+    started = time.monotonic()
+    with _watched(seconds) as exchange:
+        try:
+            response = _SESSION.request(
+                method,
+                url,
+                data=body,
+                headers={"Accept-Encoding": "identity", **headers},
+                timeout=seconds,
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                content = _read(response, limit)
+            exchange.remaining()
+        except _FAULTS as error:
+            raise _failure(error, exchange) from error
+    return Reply(response.status_code, response.headers, content, time.monotonic() - started)
+
+
+def _split(url: str) -> Any:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise EgressDeniedError(f"not a URL: {error}") from error
+    return parts
+
+
+@contextmanager
+def _watched(seconds: float) -> Iterator[_Exchange]:
+    exchange = _Exchange(time.monotonic() + seconds)
+    watchdog = threading.Timer(seconds, exchange.expire)
+    watchdog.daemon = True
+    watchdog.start()
+    _current.exchange = exchange
+    try:
+        yield exchange
+    finally:
+        watchdog.cancel()
+        del _current.exchange
+
+
+def _read(response: requests.Response, limit: int) -> bytes:
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise EgressFailedError("the answer is compressed, which the request excluded")
+    content = b""
+    while chunk := response.raw.read(limit + 1 - len(content), decode_content=False):
+        content += chunk
+        if len(content) > limit:
+            raise EgressFailedError(f"the answer is longer than {limit} bytes")
+    return content
+
+
+def _failure(error: Exception, exchange: _Exchange) -> Exception:
+    if exchange.expired.is_set() or isinstance(error, requests.Timeout):
+        return EgressFailedError("time ran out", timeout=True)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, EgressDeniedError | EgressFailedError):
+            return cause
+        cause = cause.__context__
+    return EgressFailedError(type(error).__name__)
+
+
+def _connect(host: str, port: int) -> socket.socket:
+    """Resolve once, check every answer, dial a checked address."""
+    exchange: _Exchange = _current.exchange
+    answers = _resolve(host, port, exchange.remaining())
+    if not settings.ALLOW_PRIVATE_NETWORKS and not all(is_public(item[4][0]) for item in answers):
+        raise EgressDeniedError(f"{host} does not resolve to public addresses only")
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in answers:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(exchange.remaining())
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            return sock
+    raise failure or OSError("no address")
+
+
+def _resolve(host: str, port: int, seconds: float) -> list[Any]:
+    """Look a name up within the deadline (the system's resolver knows none)."""
+    look_up = _RESOLVER.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    try:
+        return look_up.result(timeout=seconds)
+    except FutureTimeout as error:
+        raise EgressFailedError("time ran out looking up the name", timeout=True) from error
+
+
+class _Guarded(HTTPConnection):
+    """A connection that goes where `_connect` says and is known to its exchange."""
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self.host, self.port or self.default_port)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _current.exchange.connection = self
+        super().request(*args, **kwargs)
+
+
+class _GuardedTls(_Guarded, HTTPSConnection):
+    """The same under TLS: the certificate is still checked against the name."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Guarded
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _GuardedTls
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = _Adapter(pool_connections=64, pool_maxsize=16, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+_current = threading.local()
+_RESOLVER = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
+_SESSION = _session()

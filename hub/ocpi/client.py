@@ -1,0 +1,95 @@
+"""Speaking OCPI to a partner, through the guarded door."""
+
+import base64
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hub import egress
+from hub.ocpi import json
+from hub.ocpi.messages import Ids, Route
+
+PLAIN, BASE64 = "plain", "base64"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How to reach a platform: its token for us, the form it wants it in, its approved hosts."""
+
+    token: str
+    token_form: str
+    hosts: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A partner's answer: HTTP status, OCPI status code (None when it was no envelope), data."""
+
+    http: int
+    code: int | None
+    message: str
+    data: Any
+    headers: Mapping[str, str]
+
+    @property
+    def succeeded(self) -> bool:
+        """Tell whether both HTTP and OCPI say success."""
+        return 200 <= self.http < 300 and self.code is not None and 1000 <= self.code < 2000
+
+
+def authorization(token: str, form: str) -> str:
+    """Return the Authorization header for a token in the given form (OCPI 2.2.1: Base64)."""
+    if form == PLAIN:
+        return f"Token {token}"
+    return f"Token {base64.b64encode(token.encode()).decode()}"
+
+
+def join(base: str, *segments: str) -> str:
+    """Join URL and path segments with exactly one slash between them."""
+    return "/".join([base.rstrip("/"), *segments])
+
+
+def send(
+    method: str,
+    url: str,
+    *,
+    peer: Peer,
+    body: Any = None,
+    route: Route | None = None,
+    ids: Ids | None = None,
+    seconds: float,
+) -> Answer:
+    """Send one message and read the answer. Raises the errors of `egress.call`.
+
+    `body` is written exactly (decimals as they are); bytes are sent as they are.
+    """
+    reply = egress.call(
+        method,
+        url,
+        hosts=peer.hosts,
+        headers=_headers(peer, route or Route(), ids or Ids(), body is not None),
+        body=body if isinstance(body, bytes) or body is None else json.dumps(body),
+        seconds=seconds,
+    )
+    return read(reply)
+
+
+def read(reply: egress.Reply) -> Answer:
+    """Read a reply as an envelope as far as it is one."""
+    try:
+        content: Collection[Any] = json.loads(reply.body)
+    except json.JsonError:
+        content = []
+    if not isinstance(content, dict) or not isinstance(content.get("status_code"), int):
+        return Answer(reply.status, None, "not an OCPI envelope", None, reply.headers)
+    message = str(content.get("status_message") or "")[:255]
+    return Answer(reply.status, content["status_code"], message, content.get("data"), reply.headers)
+
+
+def _headers(peer: Peer, route: Route, ids: Ids, has_body: bool) -> dict[str, str]:
+    return {
+        "Authorization": authorization(peer.token, peer.token_form),
+        **({"Content-Type": "application/json"} if has_body else {}),
+        **ids.headers(),
+        **route.headers(),
+    }

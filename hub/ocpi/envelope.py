@@ -1,0 +1,135 @@
+"""The envelope: what every answer under /ocpi looks like, whatever went wrong.
+
+Source: OCPI 2.2.1, transport_and_format, "Response format"; status_codes.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from rest_framework.renderers import BaseRenderer
+
+from hub.ocpi import json, times
+from hub.ocpi.errors import STATUS_BY_HTTP, MethodNotAllowed, NotJson, OcpiError, TooLarge
+from hub.ocpi.messages import Ids
+
+logger = logging.getLogger(__name__)
+MAX_BODY = 5 * 1024 * 1024
+
+
+class Stored:
+    """Objects as JSON text straight from the database, passed through without parsing."""
+
+    def __init__(self, texts: list[str] | str) -> None:
+        self.texts = texts
+
+    def fragment(self) -> Any:
+        """Return what orjson writes out verbatim."""
+        if isinstance(self.texts, str):
+            return orjson.Fragment(self.texts)
+        return [orjson.Fragment(text) for text in self.texts]
+
+
+def envelope(
+    data: Any = None, *, status_code: int = 1000, message: str = "Success"
+) -> dict[str, Any]:
+    """Return the envelope of an answer; without data the member is left out."""
+    head = {
+        "status_code": status_code,
+        "status_message": message,
+        "timestamp": times.render(times.now()),
+    }
+    return head if data is None else {"data": data, **head}
+
+
+def encode(content: Mapping[str, Any]) -> bytes:
+    """Write an envelope whose data may be Stored or hold decimals."""
+    data = content.get("data")
+    if isinstance(data, Stored):
+        return orjson.dumps({**content, "data": data.fragment()})
+    return json.dumps(content)
+
+
+class OcpiRenderer(BaseRenderer):
+    """Writes what a view returns; the view has built the envelope already."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return the bytes of an envelope."""
+        return encode(data)
+
+
+def error_response(error: OcpiError) -> HttpResponse:
+    """Return the answer for an error."""
+    content = envelope(error.data, status_code=error.status_code, message=error.line)
+    response = HttpResponse(
+        encode(content), status=error.http_status, content_type="application/json"
+    )
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django would log the path
+    if error.http_status == 401:
+        response["WWW-Authenticate"] = "Token"
+    if isinstance(error, MethodNotAllowed) and error.allow:
+        response["Allow"] = error.allow
+    return response
+
+
+class OcpiMiddleware:
+    """Outermost layer of /ocpi: message ids on everything, an envelope on everything."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith("/ocpi"):
+            return self.get_response(request)
+        ids = Ids.from_headers(request.headers)
+        request.ocpi_ids = ids  # type: ignore[attr-defined]
+        response = self._answer(request)
+        for name, value in ids.headers().items():
+            response[name] = value
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            refuse_body_tricks(request)
+        except OcpiError as error:
+            return error_response(error)
+        response = self.get_response(request)
+        if response.get("Content-Type") == "application/json":
+            return response
+        return _enveloped(response)
+
+
+def refuse_body_tricks(request: HttpRequest) -> None:
+    """Refuse, before anything is read, what is too large or not plain UTF-8 JSON."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdigit() or int(length) > MAX_BODY:
+        raise TooLarge(f"a body has at most {MAX_BODY} bytes")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise NotJson("a compressed body is not accepted")
+    charset = request.content_params.get("charset", "utf-8") if request.content_params else "utf-8"
+    if charset.strip('"').lower() not in {"utf-8", "utf8"}:
+        raise NotJson("only UTF-8 is accepted")
+
+
+def _enveloped(response: HttpResponseBase) -> HttpResponse:
+    """Put an answer that Django made (an HTML page, mostly) into the envelope."""
+    code, message = STATUS_BY_HTTP.get(response.status_code, (3000, "the hub failed to answer"))
+    found = HttpResponse(
+        encode(envelope(status_code=code, message=message)),
+        status=response.status_code,
+        content_type="application/json",
+    )
+    if response.has_header("Allow"):
+        found["Allow"] = response["Allow"]
+    return found

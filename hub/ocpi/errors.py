@@ -1,0 +1,134 @@
+"""The errors of OCPI: one family, each with its HTTP status and OCPI status code."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a body: where (a JSON path) and what."""
+
+    path: str
+    problem: str
+
+
+class OcpiError(Exception):
+    """An answer other than success.
+
+    `message` is one printable line for `status_message`; `problems` become `data`.
+    Source: OCPI 2.2.1, status_codes.
+    """
+
+    http_status = 200
+    status_code = 2000
+
+    def __init__(self, message: str, *, problems: list[Problem] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.problems = problems or []
+
+    @property
+    def data(self) -> list[dict[str, str]] | None:
+        """Return the problems as the list that goes into the envelope, or nothing."""
+        found = [{"path": item.path, "problem": item.problem} for item in self.problems]
+        return found or None
+
+    @property
+    def line(self) -> str:
+        """Return the message followed by the first problem."""
+        if not self.problems:
+            return self.message
+        first = self.problems[0]
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        return f"{self.message}: {first.path}: {first.problem}{more}"
+
+
+class NotJson(OcpiError):
+    """The body is not JSON: the one semantic error with an HTTP status of its own."""
+
+    http_status, status_code = 400, 2001
+
+
+class Unauthorized(OcpiError):
+    """No token, or one that is not (or no longer) valid here."""
+
+    http_status = 401
+
+
+class Forbidden(OcpiError):
+    """The platform is known but may not use this interface."""
+
+    http_status = 403
+
+
+class NotFound(OcpiError):
+    """No such object for this caller."""
+
+    http_status = 404
+
+
+class UnknownLocation(NotFound):
+    """No such location for this caller."""
+
+    status_code = 2003
+
+
+class UnknownToken(NotFound):
+    """No such token for this caller."""
+
+    status_code = 2004
+
+
+class MethodNotAllowed(OcpiError):
+    """The method makes no sense here, or not in the state the connection is in."""
+
+    http_status = 405
+
+    def __init__(self, message: str, *, allow: str = "") -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class TooLarge(OcpiError):
+    """The body is larger than the hub reads."""
+
+    http_status = 413
+
+
+class Invalid(OcpiError):
+    """Parameters or fields are invalid or missing."""
+
+    status_code = 2001
+
+
+class CannotUseApi(OcpiError):
+    """The hub could not use the partner's interface during the handshake."""
+
+    status_code = 3001
+
+
+class UnsupportedVersion(OcpiError):
+    """The partner does not offer the version it registers for."""
+
+    status_code = 3002
+
+
+class UnknownReceiver(OcpiError):
+    """The addressed party is not one the caller can reach."""
+
+    status_code = 4001
+
+
+class ReceiverNotConnected(OcpiError):
+    """The addressed party is known but not connected."""
+
+    status_code = 4003
+
+
+STATUS_BY_HTTP: dict[int, Any] = {
+    400: (2000, "bad request"),
+    403: (2000, "not allowed"),
+    404: (2000, "no such resource"),
+    405: (2000, "method not allowed"),
+    413: (2000, "the body is too large"),
+}

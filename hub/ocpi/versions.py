@@ -1,0 +1,37 @@
+"""The versions the hub speaks, and which interface of which module it offers where."""
+
+from django.conf import settings
+
+SENDER, RECEIVER = "SENDER", "RECEIVER"
+VERSIONS = ("2.2.1", "2.2")
+MODULES = ("cdrs", "locations", "sessions", "tariffs", "tokens")
+
+
+def base_url(version: str) -> str:
+    """Return the URL below which a version lives; it is that of its details, too."""
+    return f"{settings.HUB_BASE_URL}/ocpi/{version}"
+
+
+def versions() -> list[dict[str, str]]:
+    """Return the version list."""
+    return [{"version": version, "url": base_url(version)} for version in VERSIONS]
+
+
+def endpoint_url(version: str, module: str, interface: str) -> str:
+    """Return the URL of one interface; Sender and Receiver never share a base."""
+    return f"{base_url(version)}/{interface.lower()}/{module}"
+
+
+def endpoints(version: str) -> list[dict[str, str]]:
+    """Return the endpoints of a version as its details list them."""
+    credentials = {
+        "identifier": "credentials",
+        "role": SENDER,
+        "url": f"{base_url(version)}/credentials",
+    }
+    modules = [
+        {"identifier": module, "role": role, "url": endpoint_url(version, module, role)}
+        for module in MODULES
+        for role in (SENDER, RECEIVER)
+    ]
+    return [credentials, *modules]
