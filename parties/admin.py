@@ -1,0 +1,163 @@
+"""Parties, platforms and deliveries for the hub's staff."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import Count, F, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from hub.readonly import ReadOnlyAdmin, pretty
+from parties.models import Delivery, Endpoint, Key, Party, Platform, Role, User
+
+OWED = Q(
+    roles__deliveries__state="live",
+    roles__deliveries__wanted__gt=F("roles__deliveries__acknowledged"),
+)
+
+
+class RoleInline(admin.TabularInline[Role, Party]):
+    """The roles of a party or platform."""
+
+    model = Role
+    fields = readonly_fields = ("party", "role", "platform")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: parties come by invitation."""
+        return False
+
+
+class EndpointInline(admin.TabularInline[Endpoint, Platform]):
+    """Where a platform is reached."""
+
+    model = Endpoint
+    fields = readonly_fields = ("module", "interface", "url")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: endpoints come from the handshake."""
+        return False
+
+
+class KeyInline(admin.TabularInline[Key, Platform]):
+    """The tokens issued to a platform, as far as they may be seen."""
+
+    model = Key
+    fields = readonly_fields = ("purpose", "hint", "created_at", "expires_at", "used_at")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: tokens are seen once, by whoever they are issued to."""
+        return False
+
+
+@admin.register(Platform)
+class PlatformAdmin(ReadOnlyAdmin):
+    """Connections, and what each is owed."""
+
+    list_display = ("name", "state", "dialect", "version", "owed", "failures", "paused_until")
+    list_filter = ("state", "dialect", "version")
+    search_fields = ("name", "roles__party__party_id", "versions_url")
+    exclude = ("sealed_token",)
+    inlines = (RoleInline, EndpointInline, KeyInline)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:
+        """Count what is owed in the same query."""
+        rows: QuerySet[Platform] = super().get_queryset(request)
+        return rows.annotate(owed_count=Count("roles__deliveries", OWED))
+
+    @admin.display(description=_("owed"), ordering="owed_count")
+    def owed(self, platform: Any) -> int:
+        """Return how many objects it has not acknowledged in their present version."""
+        return int(platform.owed_count)
+
+
+@admin.register(Party)
+class PartyAdmin(ReadOnlyAdmin):
+    """The companies of the network."""
+
+    list_display = ("__str__", "name", "role_names", "created_at")
+    search_fields = ("name", "country_code", "party_id")
+    inlines = (RoleInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Party]:
+        """Fetch the roles along."""
+        return super().get_queryset(request).prefetch_related("roles")
+
+    @admin.display(description=_("roles"))
+    def role_names(self, party: Party) -> str:
+        """Return the roles in one line."""
+        return ", ".join(role.role for role in party.roles.all())
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """What receivers are owed, and what became of the last try."""
+
+    list_display = (
+        "receiver",
+        "module",
+        "object_id",
+        "wanted",
+        "acknowledged",
+        "state",
+        "attempts",
+        "owed_since",
+        "next_attempt_at",
+        "last_answer",
+    )
+    list_filter = ("state", "module", "receiver")
+    list_select_related = ("receiver__party",)
+    actions = ("try_again",)
+
+    @admin.action(description=_("Try again now"), permissions=["retry"])
+    def try_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        """Make unacknowledged deliveries due, parked and refused ones included."""
+        count = queryset.filter(wanted__gt=F("acknowledged")).update(
+            state=Delivery.State.LIVE, attempts=0, next_attempt_at=timezone.now()
+        )
+        text = ngettext("%d delivery is tried again", "%d deliveries are tried again", count)
+        self.message_user(request, text % count, messages.SUCCESS)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Allow those who may change deliveries."""
+        return request.user.has_perm("parties.change_delivery")
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin[User]):
+    """Staff."""
+
+    ordering = ("email",)
+    list_display = ("email", "is_staff", "is_superuser", "last_login")
+    search_fields = ("email",)
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        (_("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+    )
+    add_fieldsets = ((None, {"fields": ("email", "password1", "password2", "is_staff")}),)
+    filter_horizontal = ()
+    autocomplete_fields = ("groups",)
+
+
+class ObjectAdmin(ReadOnlyAdmin):
+    """An object as it was received."""
+
+    list_select_related: ClassVar[tuple[str, ...]] = ("owner",)
+    list_filter: ClassVar[tuple[str, ...]] = ("owner", "complete")
+    search_fields: ClassVar[tuple[str, ...]] = ("uid",)
+    exclude = ("body", "raw")
+    readonly_fields = ("as_json",)
+
+    @admin.display(description=_("object"))
+    def as_json(self, item: Any) -> SafeString:
+        """Return the body as indented JSON."""
+        return pretty(item.body)

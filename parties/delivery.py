@@ -1,0 +1,341 @@
+"""What receivers are owed: written with the object, sent until acknowledged.
+
+The truth is the delivery table. A drain sends one platform what is due; any number of drains may
+be started, an advisory lock lets one act. The body is rendered when it is sent, so that nothing
+stale is replayed (OCPI 2.2.1, transport_and_format, "Offline behaviour").
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from urllib.parse import quote
+
+from django.apps import apps
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.utils import timezone
+from psycopg.sql import SQL, Identifier
+
+from hub import egress
+from hub.ocpi import client, json
+from hub.ocpi.messages import Route
+from hub.ocpi.versions import RECEIVER
+from parties import keys, policy
+from parties.models import Delivery, Endpoint, OwnedObject, Platform, Role
+from parties.routing import hub_address
+
+LOCK = 0x0C9D  # the advisory locks of drains: (LOCK, platform)
+BATCH, IN_FLIGHT = 40, 8
+LEASE = timedelta(seconds=60)
+SECONDS = {"cdrs": 20.0}
+MONEY = frozenset({"cdrs"})
+ROUTED = frozenset({"cdrs", "sessions"})  # from the CPO itself; the rest is broadcast by the hub
+MONEY_DELAYS = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
+MONEY_PATIENCE = timedelta(hours=72)
+REFUSALS = 3
+FAILURES_BEFORE_PAUSE = 5
+
+_MONEY_FIRST = Case(When(module__in=MONEY, then=Value(0)), default=Value(1))
+
+
+class Outcome(Enum):
+    """What an answer means for the delivery."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+    TRANSIENT = "transient"
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """A delivery with what is sent for it: the object's version and the request."""
+
+    delivery: Delivery
+    version: int
+    method: str
+    url: str
+    body: bytes
+    route: Route
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a shipment went."""
+
+    shipment: Shipment
+    outcome: Outcome
+    answer: str
+
+
+def owe(item: OwnedObject, receivers: Iterable[int]) -> None:
+    """Note that receivers (ids of roles) should have the present version of an object.
+
+    Call in the transaction that stores the object.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO parties_delivery (receiver_id, module, object_id, wanted, acknowledged,
+                state, attempts, owed_since, next_attempt_at, last_answer)
+            SELECT receiver, %s, %s, %s, 0, 'live', 0, now(), now(), ''
+            FROM unnest(%s::bigint[]) AS receiver
+            ON CONFLICT (receiver_id, module, object_id) DO UPDATE SET
+                wanted = greatest(parties_delivery.wanted, EXCLUDED.wanted),
+                state = 'live', attempts = 0, next_attempt_at = EXCLUDED.next_attempt_at,
+                owed_since = CASE WHEN parties_delivery.acknowledged < parties_delivery.wanted
+                    THEN parties_delivery.owed_since ELSE EXCLUDED.owed_since END
+            """,
+            [item.module, item.pk, item.version, list(receivers)],
+        )
+
+
+def owe_everything(role: Role) -> None:
+    """Owe a newly connected role every object that would have been broadcast to it."""
+    for module, model in _broadcastable():
+        owners = [kind for kind, kinds in policy.BROADCAST_TO.items() if role.role in kinds]
+        writers = policy.ALLOWED[module, RECEIVER].intersection(owners)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _CATCH_UP.format(Identifier(model._meta.db_table)),
+                {
+                    "receiver": role.pk,
+                    "party": role.party_id,
+                    "module": module,
+                    "owners": [str(kind) for kind in writers],
+                },
+            )
+
+
+def platforms_due() -> list[int]:
+    """Return the platforms for which something can be sent now."""
+    rows = _due().values_list("receiver__platform_id", flat=True)
+    return list(rows.order_by("receiver__platform_id").distinct())
+
+
+def drain(platform_id: int) -> int:
+    """Send a platform what it is owed until nothing is due; return how much was sent.
+
+    Returns at once when another drain of this platform is at work. After letting go of the lock
+    it looks once more, so that what was owed in between is not left to the sweep.
+    """
+    sent = 0
+    while True:
+        with _alone(platform_id) as alone:
+            if not alone:
+                return sent
+            while batch := _claim(platform_id):
+                sent += _send(platform_id, batch)
+        if not _due().filter(receiver__platform_id=platform_id).exists():
+            return sent
+
+
+def _due() -> QuerySet[Delivery]:
+    """Return what may be sent now: live, unpaid, not leased, to a platform that can take it."""
+    now = timezone.now()
+    return Delivery.objects.filter(
+        Q(leased_until__isnull=True) | Q(leased_until__lt=now),
+        Q(receiver__platform__paused_until__isnull=True)
+        | Q(receiver__platform__paused_until__lt=now),
+        state=Delivery.State.LIVE,
+        wanted__gt=F("acknowledged"),
+        next_attempt_at__lte=now,
+        receiver__platform__state=Platform.State.CONNECTED,
+        receiver__platform__endpoints__module=F("module"),
+        receiver__platform__endpoints__interface=RECEIVER,
+    )
+
+
+@contextmanager
+def _alone(platform_id: int) -> Iterator[bool]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, platform_id])
+        alone = bool(cursor.fetchone()[0])
+        try:
+            yield alone
+        finally:
+            if alone:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, platform_id])
+
+
+@transaction.atomic
+def _claim(platform_id: int) -> list[Delivery]:
+    """Lease the next deliveries of a platform: money first, then what is due longest."""
+    due = _due().filter(receiver__platform_id=platform_id).select_related("receiver__party")
+    rows = due.order_by(_MONEY_FIRST, "next_attempt_at", "pk")
+    batch = list(rows.select_for_update(of=("self",), skip_locked=True)[:BATCH])
+    ids = [delivery.pk for delivery in batch]
+    Delivery.objects.filter(pk__in=ids).update(leased_until=timezone.now() + LEASE)
+    return batch
+
+
+def _send(platform_id: int, batch: list[Delivery]) -> int:
+    platform = Platform.objects.get(pk=platform_id)
+    peer = peer_of(platform)
+    shipments = _shipments(platform, batch)
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        results = list(pool.map(lambda shipment: _deliver(peer, shipment), shipments))
+    _book(platform, results)
+    return len(results)
+
+
+def peer_of(platform: Platform) -> client.Peer:
+    """Return how to reach a platform."""
+    return client.Peer(
+        keys.unseal(platform.sealed_token), platform.token_form, tuple(platform.hosts)
+    )
+
+
+def _shipments(platform: Platform, batch: list[Delivery]) -> list[Shipment]:
+    endpoints = Endpoint.objects.filter(platform=platform, interface=RECEIVER)
+    urls = dict(endpoints.values_list("module", "url"))
+    found = []
+    for module in {delivery.module for delivery in batch}:
+        wanted = [delivery for delivery in batch if delivery.module == module]
+        items = _objects(module, wanted)
+        found += [_shipment(urls[module], row, items[row.object_id]) for row in wanted]
+    return found
+
+
+def _objects(module: str, deliveries: list[Delivery]) -> dict[int, OwnedObject]:
+    model = apps.get_model(settings.OCPI_MODELS[module])
+    rows = model._default_manager.select_related("owner")
+    found: dict[int, OwnedObject] = rows.in_bulk([row.object_id for row in deliveries])
+    return found
+
+
+def _shipment(base: str, delivery: Delivery, item: OwnedObject) -> Shipment:
+    receiver = delivery.receiver.party.address
+    sender = item.owner.address if item.module in ROUTED else hub_address()
+    method, url = "PUT", client.join(base, *(quote(part, safe="") for part in item.path))
+    if item.module == "cdrs":
+        method, url = "POST", base
+    return Shipment(
+        delivery,
+        item.version,
+        method,
+        url + item.query,
+        json.dumps(item.body),
+        Route(to=receiver, sender=sender),
+    )
+
+
+def _deliver(peer: client.Peer, shipment: Shipment) -> Result:
+    """Make the call; everything that can go wrong outside is an outcome."""
+    try:
+        answer = client.send(
+            shipment.method,
+            shipment.url,
+            peer=peer,
+            body=shipment.body,
+            route=shipment.route,
+            seconds=SECONDS.get(shipment.delivery.module, 10.0),
+        )
+    except (egress.EgressDeniedError, egress.EgressFailedError) as error:
+        return Result(shipment, Outcome.TRANSIENT, str(error)[:255])
+    text = f"HTTP {answer.http}, OCPI {answer.code}: {answer.message}"[:255]
+    return Result(shipment, judge(answer), text)
+
+
+def judge(answer: client.Answer) -> Outcome:
+    """Say what an answer means.
+
+    Refused is what concerns this object alone (2xxx, or an HTTP status that says so); everything
+    else that is not a success is worth another try.
+    """
+    if answer.succeeded:
+        return Outcome.ACKNOWLEDGED
+    if 200 <= answer.http < 300 and answer.code is not None and 2000 <= answer.code < 3000:
+        return Outcome.REFUSED
+    if answer.http in {400, 404, 405, 413, 422}:
+        return Outcome.REFUSED
+    return Outcome.TRANSIENT
+
+
+@transaction.atomic
+def _book(platform: Platform, results: list[Result]) -> None:
+    for result in results:
+        _booking(result)
+    failed = sum(result.outcome is Outcome.TRANSIENT for result in results)
+    if failed < len(results):
+        Platform.objects.filter(pk=platform.pk).exclude(failures=0).update(
+            failures=0, paused_until=None
+        )
+    else:
+        _note_failures(platform, failed)
+
+
+def _booking(result: Result) -> None:
+    delivery, now = result.shipment.delivery, timezone.now()
+    row = Delivery.objects.filter(pk=delivery.pk)
+    if result.outcome is Outcome.ACKNOWLEDGED:
+        row.update(
+            acknowledged=result.shipment.version,
+            acknowledged_at=now,
+            attempts=0,
+            leased_until=None,
+            last_answer=result.answer,
+        )
+        return
+    attempts = delivery.attempts + 1
+    row.filter(wanted=delivery.wanted).update(state=_state_after(delivery, result.outcome))
+    row.update(
+        attempts=attempts,
+        next_attempt_at=now + delay(delivery.module, attempts, result.outcome),
+        leased_until=None,
+        last_answer=result.answer,
+    )
+
+
+def _state_after(delivery: Delivery, outcome: Outcome) -> str:
+    """Return the state after a failure: a person must look where trying again is no use."""
+    given_up = Delivery.State.PARKED if delivery.module in MONEY else Delivery.State.REJECTED
+    if outcome is Outcome.REFUSED and delivery.attempts + 1 >= REFUSALS:
+        return given_up
+    too_old = timezone.now() - delivery.owed_since > MONEY_PATIENCE
+    if delivery.module in MONEY and too_old:
+        return Delivery.State.PARKED
+    return Delivery.State.LIVE
+
+
+def delay(module: str, attempts: int, outcome: Outcome) -> timedelta:
+    """Return how long to wait before the next try, with jitter."""
+    if outcome is Outcome.REFUSED:
+        seconds = 60.0
+    elif module in MONEY:
+        seconds = MONEY_DELAYS[attempts - 1] if attempts <= len(MONEY_DELAYS) else 21600
+    else:
+        seconds = min(900.0, 2.0**attempts)
+    return timedelta(seconds=seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+
+
+def _note_failures(platform: Platform, failed: int) -> None:
+    """Count failures in a row; from five on, leave the platform alone for a growing while."""
+    failures = platform.failures + failed
+    pause = min(300.0, 5 * 2.0 ** min(failures // FAILURES_BEFORE_PAUSE, 6))
+    until = timezone.now() + timedelta(seconds=pause)
+    Platform.objects.filter(pk=platform.pk).update(
+        failures=failures, paused_until=until if failures >= FAILURES_BEFORE_PAUSE else None
+    )
+
+
+def _broadcastable() -> Iterator[tuple[str, type[OwnedObject]]]:
+    for module, label in settings.OCPI_MODELS.items():
+        if module not in ROUTED:
+            yield module, apps.get_model(label)
+
+
+_CATCH_UP = SQL("""
+    INSERT INTO parties_delivery (receiver_id, module, object_id, wanted, acknowledged,
+        state, attempts, owed_since, next_attempt_at, last_answer)
+    SELECT %(receiver)s, %(module)s, item.id, item.version, 0, 'live', 0, now(), now(), ''
+    FROM {} AS item
+    WHERE item.complete AND item.owner_id <> %(party)s AND EXISTS (
+        SELECT FROM parties_role AS owner
+        WHERE owner.party_id = item.owner_id AND owner.role = ANY(%(owners)s))
+    ON CONFLICT (receiver_id, module, object_id) DO NOTHING
+""")

@@ -1,0 +1,157 @@
+"""Client-owned objects: pushed by their owner, kept as received, owed to those entitled.
+
+Shared by locations, tariffs, tokens and sessions. Source: OCPI 2.2.1, transport_and_format,
+"Client Owned Object Push".
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import partial
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from hub.ocpi import times
+from hub.ocpi.errors import Invalid
+from parties import delivery, tasks
+from parties.models import OwnedObject, Party, RoleQuerySet
+
+logger = logging.getLogger(__name__)
+CLOCK_SKEW = timedelta(minutes=15)
+
+
+class Change(Enum):
+    """What a push did to the hub's copy."""
+
+    CREATED = "created"
+    REPLACED = "replaced"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+
+
+@dataclass(frozen=True)
+class Push:
+    """A pushed object: whose, its id, its body as valid 2.2.1, and what goes beside it.
+
+    `raw` is what the partner sent when it had to be converted; `identity` and `columns` are
+    further fields of the row, the former part of what makes it the same object.
+    """
+
+    model: type[OwnedObject]
+    owner: Party
+    uid: str
+    body: Mapping[str, Any]
+    raw: Any = None
+    complete: bool = True
+    identity: Mapping[str, Any] | None = None
+    columns: Mapping[str, Any] | None = None
+
+
+@transaction.atomic
+def put(push: Push, receivers: RoleQuerySet) -> Change:
+    """Store a pushed object and owe it to its receivers, who are woken after the commit.
+
+    An older `last_updated` than the stored one changes nothing, and neither does the same body
+    again. Raises Invalid when `last_updated` lies more than 15 minutes ahead.
+    """
+    stamp = last_updated(push.body)
+    item, created = _locked(push, stamp)
+    change = _compare(item, push, stamp, created)
+    if change in {Change.UNCHANGED, Change.STALE}:
+        return change
+    _store(item, push, stamp)
+    if push.complete:
+        owe(item, receivers)
+    return change
+
+
+def owe(item: OwnedObject, receivers: RoleQuerySet) -> None:
+    """Owe an object to roles and wake the drains of their platforms after the commit."""
+    pairs = set(receivers.values_list("pk", "platform_id"))
+    if not pairs:
+        return
+    delivery.owe(item, [role for role, _ in pairs])
+    platforms = sorted({platform for _, platform in pairs})
+    transaction.on_commit(partial(tasks.wake, platforms))
+
+
+def find(module: str, owner: Party) -> QuerySet[Any]:
+    """Return what a party owns in a module, whichever app keeps it."""
+    model = apps.get_model(settings.OCPI_MODELS[module])
+    rows: QuerySet[Any] = model._default_manager.filter(owner=owner)
+    return rows
+
+
+def last_updated(body: Mapping[str, Any]) -> datetime:
+    """Return when the owner last changed the object; refuse a clock that runs ahead."""
+    try:
+        stamp = times.parse(body["last_updated"])
+    except ValueError as error:
+        raise Invalid(f"last_updated: {error}") from error
+    if stamp > times.now() + CLOCK_SKEW:
+        raise Invalid("last_updated lies in the future")
+    return stamp
+
+
+def _locked(push: Push, stamp: datetime) -> tuple[OwnedObject, bool]:
+    """Return the row, locked, making it when there is none."""
+    identity = push.identity or {}
+    rows = push.model._default_manager.select_for_update().filter(
+        owner=push.owner, uid__iexact=push.uid, **identity
+    )
+    item = rows.first()
+    if item:
+        return item, False
+    draft = push.model(
+        owner=push.owner,
+        uid=push.uid,
+        body=push.body,
+        last_updated=stamp,
+        version=0,
+        **identity,
+        **_columns(push),
+    )
+    push.model._default_manager.bulk_create([draft], ignore_conflicts=True)
+    item = rows.get()
+    return item, item.version == 0
+
+
+def _compare(item: OwnedObject, push: Push, stamp: datetime, created: bool) -> Change:
+    if created:
+        return Change.CREATED
+    if stamp < item.last_updated and push.raw is None:
+        logger.info("stale push ignored", extra={"kind": item.module, "object": item.pk})
+        return Change.STALE
+    if push.raw is not None and push.raw == item.raw:
+        return Change.UNCHANGED
+    if push.raw is None and push.body == item.body:
+        return Change.UNCHANGED
+    return Change.REPLACED
+
+
+def _store(item: OwnedObject, push: Push, stamp: datetime) -> None:
+    values = {
+        "body": push.body,
+        "raw": push.raw,
+        "complete": push.complete,
+        "last_updated": stamp,
+        "version": item.version + 1,
+        **_columns(push),
+    }
+    for name, value in values.items():
+        setattr(item, name, value)
+    item.save(update_fields=list(values))
+
+
+def _columns(push: Push) -> dict[str, Any]:
+    plain = {name: push.body.get(name) for name in push.model.COLUMNS}
+    return {
+        **{name: "" if value is None else value for name, value in plain.items()},
+        **(push.columns or {}),
+    }

@@ -1,0 +1,41 @@
+"""What workers do for the parties: deliver, sweep, ask again. Every task is harmless twice."""
+
+import logging
+from collections.abc import Iterable
+
+from celery import shared_task
+from kombu.exceptions import OperationalError
+
+from hub import health
+from parties import delivery, registration
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="parties.drain")
+def drain(platform_id: int) -> None:
+    """Send a platform what it is owed."""
+    delivery.drain(platform_id)
+
+
+@shared_task(name="parties.sweep")
+def sweep() -> None:
+    """Find what is owed and nobody was woken for (a lost message, an expired lease, a retry)."""
+    health.beat_heart()
+    wake(delivery.platforms_due())
+
+
+@shared_task(name="parties.reconnect")
+def reconnect() -> None:
+    """Ask the push-only platforms whether their URL answers by now."""
+    for platform in registration.push_only():
+        registration.try_again(platform)
+
+
+def wake(platform_ids: Iterable[int]) -> None:
+    """Have platforms drained now; without Redis the sweep finds the work later."""
+    try:
+        for platform_id in platform_ids:
+            drain.apply_async((platform_id,), retry=False)
+    except OperationalError:
+        logger.warning("Redis is absent: deliveries wait for the sweep")

@@ -1,0 +1,56 @@
+"""Versions and credentials: what a partner meets first."""
+
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from hub.ocpi import versions
+from hub.ocpi.errors import NotFound
+from parties import registration, v22
+from parties.viewsets import OcpiViewSet
+
+
+class VersionViewSet(OcpiViewSet):
+    """The version list and the details of a version. Source: OCPI 2.2.1, versions."""
+
+    open_to_invited: ClassVar[bool] = True
+
+    def list(self, request: Request) -> Response:
+        """Return the versions that the hub speaks."""
+        return self.success(versions.versions())
+
+    def retrieve(self, request: Request, version: str) -> Response:
+        """Return the endpoints of one version."""
+        return self.success({"version": version, "endpoints": versions.endpoints(version)})
+
+
+class CredentialsViewSet(OcpiViewSet):
+    """Credentials. Source: OCPI 2.2.1, credentials."""
+
+    open_to_invited: ClassVar[bool] = True
+
+    def retrieve(self, request: Request, version: str) -> Response:
+        """Return the hub's credentials as the caller uses them."""
+        return self.success(registration.credentials_for(self.caller.token))
+
+    def create(self, request: Request, version: str) -> Response:
+        """Register the caller."""
+        body: Any = self.body()
+        if version == "2.2":
+            body = v22.credentials(self.caller.platform, body)
+        answer = registration.register(self.caller, body, version)
+        parties = self.caller.platform.roles.select_related("party")
+        names = ", ".join(sorted({str(role.party) for role in parties}))
+        return self.success(answer, message=f"Welcome {names}")
+
+
+class NothingViewSet(OcpiViewSet):
+    """Everything below /ocpi that is not there."""
+
+    open_to_invited: ClassVar[bool] = True
+    http_method_names = ["get", "post", "put", "patch", "delete"]
+
+    def answer(self, request: Request) -> Response:
+        """Say so."""
+        raise NotFound("no such resource; start at /ocpi/versions")

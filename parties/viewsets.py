@@ -1,0 +1,163 @@
+"""The base of every OCPI view: who calls, in which role, what they sent, how we answer."""
+
+import logging
+from functools import cached_property
+from typing import Any, ClassVar, cast
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError
+from django.http import HttpResponseBase
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from hub.logs import bound
+from hub.ocpi import json, validation
+from hub.ocpi.envelope import OcpiRenderer, envelope, error_response
+from hub.ocpi.errors import (
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    NotJson,
+    OcpiError,
+    TooLarge,
+    Unauthorized,
+)
+from hub.ocpi.messages import Address, Ids, Route
+from parties import policy
+from parties.authentication import Caller, TokenAuthentication
+from parties.models import Key, Role
+from parties.routing import hub_address
+
+logger = logging.getLogger(__name__)
+
+
+class Internal(OcpiError):
+    """The hub's own fault."""
+
+    http_status, status_code = 500, 3000
+
+
+class Unavailable(OcpiError):
+    """The hub cannot reach its own database."""
+
+    http_status, status_code = 503, 3000
+
+
+class OcpiViewSet(ViewSet):
+    """One interface of one module.
+
+    The plug-ins are class attributes rather than settings, so that the HTML pages keep theirs.
+    """
+
+    authentication_classes = [TokenAuthentication]
+    permission_classes = []
+    renderer_classes = [OcpiRenderer]
+    parser_classes = []
+
+    module: ClassVar[str] = ""
+    interface: ClassVar[str] = ""
+    open_to_invited: ClassVar[bool] = False  # versions and credentials only
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate; an invitation opens nothing but versions and credentials."""
+        super().initial(request, *args, **kwargs)
+        if not self.open_to_invited and self.caller.key.purpose != Key.Purpose.ACCESS:
+            raise Unauthorized("a registration token is good for versions and credentials only")
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer with the ids of the request in every line that is logged meanwhile."""
+        ids: Ids = request.ocpi_ids
+        with bound(request_id=ids.request, correlation_id=ids.correlation):
+            return super().dispatch(request, *args, **kwargs)
+
+    @property
+    def caller(self) -> Caller:
+        """Return who calls."""
+        return cast(Caller, self.request.user)
+
+    @cached_property
+    def route(self) -> Route:
+        """Return the routing headers of the request."""
+        return Route.from_headers(self.request.headers)
+
+    def sender(self, owner: Address | None = None) -> Role:
+        """Return the role in which the caller acts, given the owner that the URL names."""
+        return policy.acting_role(
+            self.caller.platform, self.module, self.interface, self.route.sender, owner
+        )
+
+    def owner(self, country_code: str, party_id: str) -> Role:
+        """Return the caller's role as the owner in the URL; a foreign owner is not found."""
+        address = Address.of(country_code, party_id)
+        names = {role.party.address for role in self.caller.platform.roles.select_related("party")}
+        if address not in names:
+            raise NotFound(f"{address} is not a party of this platform")
+        role = self.sender(address)
+        if role.party.address != address:
+            raise Invalid(f"OCPI-from-* names {role.party}, the URL {address}")
+        return role
+
+    def body(self) -> Any:
+        """Return the body as strict JSON with exact decimals."""
+        try:
+            return json.loads(self.request._request.body)
+        except RequestDataTooBig as error:
+            raise TooLarge("the body is too large") from error
+        except json.JsonError as error:
+            raise NotJson(f"the body is not acceptable JSON: {error}") from error
+
+    def valid_body(self, kind: Any) -> dict[str, Any]:
+        """Return the body after it passed as a wire type."""
+        body = self.body()
+        validation.check(kind, body)
+        return cast("dict[str, Any]", body)
+
+    def success(
+        self,
+        data: Any = None,
+        *,
+        created: bool = False,
+        message: str = "Success",
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        """Return a successful answer: 201 when something came into being, else 200."""
+        return Response(
+            envelope(data, message=message), status=201 if created else 200, headers=headers
+        )
+
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Add the routing headers of the answer of a functional module."""
+        answer: Response = super().finalize_response(request, response, *args, **kwargs)
+        if self.module and isinstance(request.user, Caller):
+            for name, value in self._answer_route().headers().items():
+                answer[name] = value
+        return answer
+
+    def _answer_route(self) -> Route:
+        try:
+            route = self.route
+        except OcpiError:
+            return Route()
+        return route.answered(hub_address()) if route.sender else Route(sender=hub_address())
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Turn every exception into an envelope."""
+        if not isinstance(exc, OcpiError | exceptions.APIException):
+            logger.exception("unexpected error")
+        return error_response(_as_ocpi(exc, ", ".join(self.allowed_methods)))
+
+
+def _as_ocpi(exc: Exception, allowed: str) -> OcpiError:
+    if isinstance(exc, OcpiError):
+        return exc
+    if isinstance(exc, exceptions.MethodNotAllowed):
+        return MethodNotAllowed("this method is not defined here", allow=allowed)
+    if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return Unauthorized("unknown or expired token")
+    if isinstance(exc, DatabaseError):
+        return Unavailable("the hub is busy with its database, try again")
+    return Internal("the hub failed; it has been logged under the X-Request-ID")

@@ -1,0 +1,235 @@
+"""The credentials handshake, with real partners on loopback that the hub calls back."""
+
+import threading
+
+import pytest
+from django.db import connections
+
+from hub.ocpi.messages import Address
+from hub.sandbox.desk import Desk
+from hub.sandbox.faults import Fault
+from hub.sandbox.partner import Partner
+from parties import keys, registration
+from parties.models import Delivery, Endpoint, Key, Platform, Role
+from tests import objects
+from tests.speaking import Speaker, invited, joined
+
+pytestmark = pytest.mark.django_db
+POST = "2.2.1/credentials"
+UNREACHABLE = "http://127.0.0.1:1/versions"
+
+
+@pytest.fixture
+def desk():
+    with Partner(Address("DE", "EMP"), ["EMSP"], "An eMSP").served() as partner:
+        yield partner
+
+
+@pytest.fixture
+def guest():
+    return invited("DE", "EMP", "EMSP")
+
+
+def credentials(desk, **members):
+    role = {
+        "role": "EMSP",
+        "country_code": "DE",
+        "party_id": "EMP",
+        "business_details": {"name": "An eMSP"},
+    }
+    return {"token": desk.token, "url": desk.versions_url, "roles": [role], **members}
+
+
+def nothing_happened(guest):
+    platform = guest.platform
+    assert platform.state == "invited"
+    assert not platform.endpoints.exists()
+    assert guest.get("versions").http == 200
+
+
+def test_the_handshake_exchanges_tokens_and_reads_the_partners_endpoints(desk, guest):
+    reply = guest.post(POST, credentials(desk))
+    assert (reply.http, reply.code) == (200, 1000)
+    assert reply.data["url"].endswith("/ocpi/versions")
+    assert [role["role"] for role in reply.data["roles"]] == ["HUB"]
+    platform = guest.platform
+    assert (platform.state, platform.version, platform.token_form) == (
+        "connected",
+        "2.2.1",
+        "base64",
+    )
+    assert platform.hosts == [desk.url.split("/")[2]]
+    assert keys.unseal(platform.sealed_token) == desk.token
+    assert desk.token not in platform.sealed_token
+    assert Endpoint.objects.get(module="locations").url.startswith(desk.url)
+    assert guest.party.name == "An eMSP"
+    member = Speaker(guest.address, reply.data["token"])
+    assert member.get("2.2.1/sender/locations").http == 200
+    assert member.get("2.2.1/credentials").data == reply.data
+
+
+def test_the_registration_token_is_dead_afterwards_and_a_second_post_is_405(desk, guest):
+    reply = guest.post(POST, credentials(desk))
+    assert guest.get("versions").http == 401
+    again = Speaker(guest.address, reply.data["token"]).post(POST, credentials(desk))
+    assert again.http == 405
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault.ERROR500, 3001),
+        (Fault.GARBAGE, 3001),
+        (Fault.CLOSE, 3001),
+        (Fault.UNAUTHORIZED, 3001),
+    ],
+)
+def test_a_partner_that_fails_when_called_back_leaves_the_invitation_good(desk, guest, fault, code):
+    desk.misbehave(fault)
+    reply = guest.post(POST, credentials(desk))
+    assert (reply.http, reply.code) == (200, code)
+    nothing_happened(guest)
+    desk.misbehave(Fault.OK)
+    assert guest.post(POST, credentials(desk)).code == 1000
+
+
+def test_nobody_listening_is_3001(desk, guest):
+    reply = guest.post(POST, credentials(desk, url=UNREACHABLE))
+    assert (reply.http, reply.code) == (200, 3001)
+    nothing_happened(guest)
+
+
+def test_a_partner_without_our_version_is_3002(desk, guest, monkeypatch):
+    offer = 200, [{"version": "2.1.1", "url": f"{desk.url}/2.1.1"}], {}
+    monkeypatch.setattr(Desk, "_handle", lambda self, received: offer)
+    assert guest.post(POST, credentials(desk)).code == 3002
+    nothing_happened(guest)
+
+
+def test_a_partner_that_wants_its_token_plain_gets_it_plain(desk, guest):
+    desk.token_form = "plain"
+    assert guest.post(POST, credentials(desk)).code == 1000
+    assert guest.platform.token_form == "plain"
+
+
+def role(**members):
+    return {**credentials(Desk(Address("DE", "EMP"), [], ""))["roles"][0], **members}
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        [],
+        [role(party_id="XYZ")],
+        [role(role="CPO")],
+        [role(role="HUB")],
+        [role(), role()],
+        [role(country_code=None)],
+        [role(business_details=None)],
+    ],
+)
+def test_roles_are_only_those_assigned(desk, guest, roles):
+    reply = guest.post(POST, credentials(desk, roles=roles))
+    assert (reply.http, reply.code) == (200, 2001)
+    nothing_happened(guest)
+    assert not desk.inbox.received
+
+
+@pytest.mark.parametrize(
+    "members", [{"token": ""}, {"token": "a b"}, {"url": None}, {"token": "x" * 65}]
+)
+def test_bad_credentials_are_refused_before_anybody_is_called(desk, guest, members):
+    assert guest.post(POST, credentials(desk, **members)).code == 2001
+    assert not desk.inbox.received
+
+
+def test_an_invitation_may_fix_the_host(desk):
+    guest = invited("DE", "EMP", "EMSP", host="partner.example")
+    assert guest.post(POST, credentials(desk)).code == 3001
+    assert not desk.inbox.received
+    nothing_happened(guest)
+
+
+def test_two_parties_share_a_platform_by_invitation(desk):
+    first = invited("DE", "EMP", "EMSP")
+    registration.invite(Address("DE", "TWO"), ["CPO"], "Second", join=first.token)
+    two = role(party_id="TWO", role="CPO", business_details={"name": "Second"})
+    assert first.post(POST, credentials(desk, roles=[role(), two])).code == 1000
+    assert Role.objects.filter(platform=first.platform).count() == 2
+
+
+@pytest.mark.parametrize(
+    "invite",
+    [
+        lambda: registration.invite(Address("DE", "EMP"), ["EMSP"], "Twice"),
+        lambda: registration.invite(Address("DE", "NEW"), ["HUB"], "Role"),
+        lambda: registration.invite(Address("DE", "NEW"), ["CPO"], "Join", join="wrong"),
+    ],
+)
+def test_an_impossible_invitation_is_refused_and_leaves_nothing(guest, invite):
+    with pytest.raises(registration.InvitationError):
+        invite()
+    assert (Platform.objects.count(), Role.objects.count(), Key.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_handshakes_at_once_one_wins(desk, guest):
+    answers = []
+
+    def post():
+        try:
+            answers.append(Speaker(guest.address, guest.token).post(POST, credentials(desk)))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=post) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(reply.http for reply in answers)[0] == 200
+    assert [reply.http for reply in answers].count(200) == 1
+    assert Key.objects.filter(purpose="access").count() == 1
+
+
+def test_a_newcomer_is_owed_what_was_published_before(desk, guest):
+    cpo = joined("NL", "CPO", "CPO")
+    cpo.put(f"2.2.1/receiver/locations/{cpo.path}/L1", objects.location(cpo.address))
+    cpo.put(f"2.2.1/receiver/tariffs/{cpo.path}/T1", objects.tariff(cpo.address))
+    guest.post(POST, credentials(desk))
+    assert sorted(Delivery.objects.values_list("module", flat=True)) == ["locations", "tariffs"]
+
+
+GUIDE = {
+    "token": "YOUR_SERVER_TOKEN",
+    "url": UNREACHABLE,
+    "roles": [{"role": "CPO", "business_details": {"name": "My CPO"}}],
+}
+
+
+def test_the_guides_credentials_work_on_a_quickstart_invitation():
+    guest = invited("FR", "ABC", "CPO", dialect="quickstart")
+    reply = guest.post("2.2/credentials", GUIDE, Authorization=f"Token {guest.token}")
+    assert (reply.http, reply.code) == (200, 1000)
+    assert "FR*ABC" in reply.message
+    platform = guest.platform
+    assert (platform.state, platform.version, guest.party.name) == ("push_only", "2.2", "My CPO")
+    member = Speaker(guest.address, reply.data["token"])
+    assert member.get("2.2.1/sender/tokens").http == 200
+
+
+def test_the_guides_credentials_are_refused_on_a_strict_invitation():
+    guest = invited("FR", "ABC", "CPO")
+    assert guest.post("2.2/credentials", GUIDE).code == 2001
+    nothing_happened(guest)
+
+
+def test_a_push_only_platform_is_connected_when_its_url_answers(desk):
+    guest = invited("DE", "EMP", "EMSP", dialect="quickstart")
+    guest.post("2.2/credentials", credentials(desk, url=UNREACHABLE))
+    [platform] = registration.push_only()
+    assert not registration.try_again(platform)
+    Platform.objects.update(versions_url=desk.versions_url)
+    assert registration.try_again(registration.push_only()[0])
+    assert guest.platform.state == "connected"
+    assert Endpoint.objects.filter(module="cdrs").exists()
