@@ -1,0 +1,74 @@
+"""Tokens, sessions and CDRs for the hub's staff."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from cdrs.models import Cdr, Finding, Session, Token
+from parties.admin import ObjectAdmin
+
+
+class FindingInline(admin.TabularInline[Finding, Cdr]):
+    """What the rules said of a CDR."""
+
+    model = Finding
+    fields = readonly_fields = ("code", "severity", "text", "found_at", "cleared_at")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: rules find."""
+        return False
+
+
+@admin.register(Cdr)
+class CdrAdmin(ObjectAdmin):
+    """CDRs with their verdict."""
+
+    list_display = (
+        "uid",
+        "owner",
+        "emsp",
+        "state",
+        "period",
+        "ended_at",
+        "energy_kwh",
+        "total_excl_vat",
+        "currency",
+        "reasons",
+    )
+    list_filter = ("state", "period", "currency", "owner", "findings__code")
+    list_select_related = ("owner", "emsp", "period")
+    search_fields = ("uid", "session_uid")
+    inlines = (FindingInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Cdr]:
+        """Fetch the open findings along."""
+        rows: QuerySet[Cdr] = super().get_queryset(request)
+        open_findings = Finding.objects.filter(cleared_at__isnull=True)
+        return rows.prefetch_related(Prefetch("findings", open_findings, to_attr="open_findings"))
+
+    @admin.display(description=_("reasons"))
+    def reasons(self, cdr: Any) -> str:
+        """Return the codes of what was found."""
+        return ", ".join(finding.code for finding in cdr.open_findings)
+
+
+@admin.register(Session)
+class SessionAdmin(ObjectAdmin):
+    """Sessions."""
+
+    list_display = ("uid", "owner", "emsp", "status", "last_updated", "version")
+    list_select_related = ("owner", "emsp")
+    list_filter = ("status", "owner")
+
+
+@admin.register(Token)
+class TokenAdmin(ObjectAdmin):
+    """Tokens."""
+
+    list_display = ("uid", "type", "owner", "contract_id", "valid", "last_updated")
+    list_filter = ("type", "valid", "owner")

@@ -1,0 +1,223 @@
+"""Tokens, sessions, CDRs with the hub's findings, and the months that CDRs belong to."""
+
+import datetime as dt
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Replace, Upper
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from hub.states import Stateful
+from parties.models import OwnedObject, Party
+
+BARE_CONTRACT = Upper(Replace(Replace("contract_id", models.Value("-")), models.Value("*")))
+
+
+class Token(OwnedObject):
+    """What a driver is recognised by; belongs to an eMSP. Identity includes the type."""
+
+    module = "tokens"
+
+    type = models.CharField(_("type"), max_length=11)
+    contract_id = models.CharField(_("contract id"), max_length=36)
+    valid = models.BooleanField(_("valid"), default=True)
+
+    COLUMNS = ("contract_id", "valid")
+
+    class Meta(OwnedObject.Meta):
+        verbose_name = _("token")
+        verbose_name_plural = _("tokens")
+        constraints = [
+            models.UniqueConstraint("owner", Upper("uid"), "type", name="unique_token"),
+        ]
+        indexes = [
+            models.Index(Upper("uid"), name="token_by_uid"),
+            models.Index(BARE_CONTRACT, name="token_by_contract"),
+        ]
+
+    @property
+    def query(self) -> str:
+        """Return the part of a token's identity that travels as a parameter."""
+        return f"?type={self.type}"
+
+
+class Session(OwnedObject):
+    """A charging session as the CPO tells it, for the eMSP that owns the token."""
+
+    module = "sessions"
+
+    emsp = models.ForeignKey(
+        Party, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    status = models.CharField(_("status"), max_length=11)
+
+    COLUMNS = ("status",)
+
+    class Meta(OwnedObject.Meta):
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+
+
+class Period(Stateful):
+    """A calendar month of the settlement time zone; open until its CDRs are frozen.
+
+    Writers of CDRs hold its row FOR SHARE, the freeze FOR UPDATE; the triggers of
+    migration 0002 see to both.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", _("open")
+        FROZEN = "frozen", _("frozen")
+        CLOSED = "closed", _("closed")
+
+    TRANSITIONS: ClassVar = {
+        State.OPEN: frozenset({State.FROZEN}),
+        State.FROZEN: frozenset({State.CLOSED}),
+        State.CLOSED: frozenset(),
+    }
+
+    month = models.DateField(_("month"), unique=True, help_text=_("its first day"))
+    state = models.CharField(_("state"), max_length=6, choices=State.choices, default=State.OPEN)
+    opened_at = models.DateTimeField(_("opened at"), default=timezone.now)
+    frozen_at = models.DateTimeField(_("frozen at"), null=True)
+    closed_at = models.DateTimeField(_("closed at"), null=True)
+
+    class Meta:
+        verbose_name = _("period")
+        verbose_name_plural = _("periods")
+        ordering = ["-month"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(month__day=1), name="period_is_named_by_its_first_day"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["open", "frozen", "closed"]),
+                name="period_state_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
+class CdrQuerySet(models.QuerySet["Cdr"]):
+    """CDRs."""
+
+    def billable(self, period: Period) -> "CdrQuerySet":
+        """Keep those that are settled in a period."""
+        return self.filter(period=period, state=Cdr.State.ACCEPTED)
+
+    def held_up_to(self, month: dt.date) -> "CdrQuerySet":
+        """Keep those that are held and ended in a month or before it."""
+        return self.filter(state=Cdr.State.HELD, month__lte=month)
+
+
+class Cdr(Stateful, OwnedObject):
+    """A charge detail record: immutable as sent, judged once, paid once.
+
+    Energies in kWh and amounts in the CDR's currency, both with OCPI's 4 decimals and both
+    negative in a credit.
+    """
+
+    module = "cdrs"
+
+    class State(models.TextChoices):
+        ACCEPTED = "accepted", _("accepted")
+        HELD = "held", _("held")
+        DISCARDED = "discarded", _("discarded")
+
+    TRANSITIONS: ClassVar = {
+        State.HELD: frozenset({State.ACCEPTED, State.DISCARDED}),
+        State.ACCEPTED: frozenset({State.HELD}),
+        State.DISCARDED: frozenset(),
+    }
+
+    emsp = models.ForeignKey(
+        Party, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    state = models.CharField(_("state"), max_length=9, choices=State.choices)
+    period = models.ForeignKey(
+        Period, on_delete=models.PROTECT, null=True, blank=True, related_name="cdrs"
+    )
+    month = models.DateField(
+        _("month of supply"), help_text=_("first day of the month it ended in")
+    )
+    started_at = models.DateTimeField(_("started at"))
+    ended_at = models.DateTimeField(_("ended at"))
+    session_uid = models.CharField(_("session"), max_length=36, blank=True)
+    token_uid = models.CharField(_("token"), max_length=36, blank=True)
+    evse_uid = models.CharField(_("EVSE"), max_length=36, blank=True)
+    country = models.CharField(_("country of supply"), max_length=2, blank=True)
+    currency = models.CharField(_("currency"), max_length=3)
+    energy_kwh = models.DecimalField(_("energy (kWh)"), max_digits=18, decimal_places=4)
+    total_excl_vat = models.DecimalField(_("total excl. VAT"), max_digits=18, decimal_places=4)
+    total_incl_vat = models.DecimalField(
+        _("total incl. VAT"), max_digits=18, decimal_places=4, null=True, blank=True
+    )
+    credit_of = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="credited_by"
+    )
+    digest = models.CharField(_("SHA-256 of the body"), max_length=64)
+    rules = models.CharField(_("version of the rules"), max_length=10)
+
+    objects = CdrQuerySet.as_manager()
+
+    class Meta(OwnedObject.Meta):
+        verbose_name = _("CDR")
+        verbose_name_plural = _("CDRs")
+        constraints = [
+            models.UniqueConstraint("owner", Upper("uid"), name="unique_cdr"),
+            models.CheckConstraint(
+                condition=models.Q(state="accepted", period__isnull=False, emsp__isnull=False)
+                | models.Q(state__in=["held", "discarded"], period__isnull=True),
+                name="cdr_has_a_period_once_accepted",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(month__day=1), name="cdr_month_is_a_first_day"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["period", "owner", "currency", "emsp"], name="cdr_settled"),
+            models.Index(fields=["owner", "evse_uid", "started_at"], name="cdr_at_evse"),
+            models.Index(fields=["owner", "session_uid"], name="cdr_of_session"),
+            models.Index(fields=["month"], condition=models.Q(state="held"), name="cdr_held"),
+        ]
+
+    @property
+    def credit(self) -> bool:
+        """Tell whether this CDR takes another one back."""
+        return self.credit_of_id is not None
+
+
+class Finding(models.Model):
+    """What a rule had to say about a CDR."""
+
+    class Severity(models.TextChoices):
+        HOLD = "hold", _("held until cleared")
+        FLAG = "flag", _("worth a look")
+
+    cdr = models.ForeignKey(Cdr, on_delete=models.CASCADE, related_name="findings")
+    code = models.CharField(_("code"), max_length=40)
+    severity = models.CharField(_("severity"), max_length=4, choices=Severity.choices)
+    text = models.CharField(_("in words"), max_length=255)
+    found_at = models.DateTimeField(_("found at"), default=timezone.now)
+    cleared_at = models.DateTimeField(_("cleared at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("finding")
+        verbose_name_plural = _("findings")
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cdr", "code"],
+                condition=models.Q(cleared_at__isnull=True),
+                name="one_open_finding_per_code",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(severity__in=["hold", "flag"]), name="severity_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"
