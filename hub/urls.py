@@ -1,0 +1,18 @@
+"""What is mounted where; apps are named in strings only."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+
+from hub import health, pages
+
+handler500 = "hub.pages.server_error"
+
+urlpatterns = [
+    path("", pages.developers, name="developers"),
+    re_path(r"^ocpi/", include("locations.urls")),
+    re_path(r"^ocpi/", include("cdrs.urls")),
+    re_path(r"^ocpi/?", include("parties.urls")),  # last: it answers for what is not there
+    path("health/live", health.live, name="live"),
+    path("health/ready", health.ready, name="ready"),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,1 @@
+./ocn manage close_period YYYY-MM --force

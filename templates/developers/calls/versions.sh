@@ -1,0 +1,2 @@
+curl {{ hub.base_url }}/ocpi/versions \
+  -H "Authorization: Token YOUR_CRED_TOKEN"
