@@ -30,8 +30,9 @@ from parties.models import Delivery, Endpoint, OwnedObject, Platform, Role
 from parties.routing import hub_address
 
 LOCK = 0x0C9D  # the advisory locks of drains: (LOCK, platform)
-BATCH, IN_FLIGHT = 40, 8
-LEASE = timedelta(seconds=60)
+JOINING = 0x0C9E  # taken shared by who broadcasts, alone by who joins
+IN_FLIGHT = 8
+LEASE = timedelta(seconds=30)  # longer than any call: a lost drain's calls are over when it ends
 SECONDS = {"cdrs": 20.0}
 MONEY = frozenset({"cdrs"})
 ROUTED = frozenset({"cdrs", "sessions"})  # from the CPO itself; the rest is broadcast by the hub
@@ -94,6 +95,19 @@ def owe(item: OwnedObject, receivers: Iterable[int]) -> None:
         )
 
 
+def share_network() -> None:
+    """Let nobody join before this transaction has told everybody who is there."""
+    _lock("SELECT pg_advisory_xact_lock_shared(%s)")
+
+
+def pause_broadcasts() -> None:
+    """Wait for the broadcasts under way and keep new ones waiting until this transaction ends.
+
+    Who joins meanwhile is then owed either by `owe_everything` or by the broadcast itself.
+    """
+    _lock("SELECT pg_advisory_xact_lock(%s)")
+
+
 def owe_everything(role: Role) -> None:
     """Owe a newly connected role every object that would have been broadcast to it."""
     for module, model in _broadcastable():
@@ -150,6 +164,11 @@ def _due() -> QuerySet[Delivery]:
     )
 
 
+def _lock(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [JOINING])
+
+
 @contextmanager
 def _alone(platform_id: int) -> Iterator[bool]:
     with connection.cursor() as cursor:
@@ -167,7 +186,7 @@ def _claim(platform_id: int) -> list[Delivery]:
     """Lease the next deliveries of a platform: money first, then what is due longest."""
     due = _due().filter(receiver__platform_id=platform_id).select_related("receiver__party")
     rows = due.order_by(_MONEY_FIRST, "next_attempt_at", "pk")
-    batch = list(rows.select_for_update(of=("self",), skip_locked=True)[:BATCH])
+    batch = list(rows.select_for_update(of=("self",), skip_locked=True)[:IN_FLIGHT])
     ids = [delivery.pk for delivery in batch]
     Delivery.objects.filter(pk__in=ids).update(leased_until=timezone.now() + LEASE)
     return batch

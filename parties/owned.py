@@ -61,6 +61,7 @@ def put(push: Push, receivers: RoleQuerySet) -> Change:
     again. Raises Invalid when `last_updated` lies more than 15 minutes ahead.
     """
     stamp = last_updated(push.body)
+    delivery.share_network()
     item, created = _locked(push, stamp)
     change = _compare(item, push, stamp, created)
     if change in {Change.UNCHANGED, Change.STALE}:

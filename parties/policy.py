@@ -3,10 +3,12 @@
 Source: OCPI 2.2.1, terminology, "Typical OCPI implementations per role".
 """
 
+from collections.abc import Iterable
+
 from hub.ocpi.errors import Forbidden, Invalid
 from hub.ocpi.messages import Address
 from hub.ocpi.versions import RECEIVER, SENDER
-from parties.models import Platform, Role
+from parties.models import Role
 
 _CPO, _EMSP, _NAP = Role.Kind.CPO, Role.Kind.EMSP, Role.Kind.NAP
 _NSP, _OTHER, _SCSP = Role.Kind.NSP, Role.Kind.OTHER, Role.Kind.SCSP
@@ -33,23 +35,21 @@ BROADCAST_TO: dict[str, frozenset[Role.Kind]] = {
 
 
 def acting_role(
-    platform: Platform, module: str, interface: str, *candidates: Address | None
+    roles: Iterable[Role], module: str, interface: str, *candidates: Address | None
 ) -> Role:
-    """Return the role in which a platform acts on an interface.
+    """Return which of a platform's roles acts on an interface.
 
     The first of the addresses that is given (routing header, owner in the URL) decides; without
     any, the platform must have exactly one role that may act. Raises Forbidden when none may,
     Invalid when the named party is not one of the platform's.
     """
     allowed = ALLOWED[module, interface]
-    roles = [
-        role for role in platform.roles.select_related("party", "platform") if role.role in allowed
-    ]
-    if not roles:
+    able = [role for role in roles if role.role in allowed]
+    if not able:
         names = " or ".join(sorted(allowed))
         raise Forbidden(f"only a party with role {names} may use {module} {interface}")
     named = next((address for address in candidates if address), None)
-    fitting = [role for role in roles if named in {None, role.party.address}]
+    fitting = [role for role in able if named in {None, role.party.address}]
     if not fitting:
         raise Invalid(f"{named} is not a party of this platform that may use {module}")
     if len({role.party_id for role in fitting}) > 1:

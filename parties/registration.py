@@ -238,10 +238,10 @@ def _complete(
     platform.token_form, platform.registered_at = caller.token_form, timezone.now()
     platform.save()
     _name(roles, credentials["roles"])
-    if found:
-        _keep(platform, found)
     state = Platform.State.CONNECTED if found else Platform.State.PUSH_ONLY
     platform.move_to(state)
+    if found:
+        _keep(platform, found)
     logger.info("platform registered", extra={"platform": platform.pk, "state": state})
     return credentials_for(keys.issue(platform, Key.Purpose.ACCESS))
 
@@ -256,6 +256,7 @@ def _name(roles: list[Role], claimed: list[dict[str, Any]]) -> None:
 
 def _keep(platform: Platform, found: Found) -> None:
     """Store what calling back brought; the sweep then sends what the platform has missed."""
+    delivery.pause_broadcasts()
     platform.token_form, platform.hosts = found.token_form, found.hosts
     platform.save(update_fields=["token_form", "hosts"])
     platform.endpoints.all().delete()

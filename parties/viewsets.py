@@ -82,17 +82,19 @@ class OcpiViewSet(ViewSet):
         """Return the routing headers of the request."""
         return Route.from_headers(self.request.headers)
 
+    @cached_property
+    def roles(self) -> list[Role]:
+        """Return the roles of the caller's platform."""
+        return list(self.caller.platform.roles.select_related("party", "platform"))
+
     def sender(self, owner: Address | None = None) -> Role:
         """Return the role in which the caller acts, given the owner that the URL names."""
-        return policy.acting_role(
-            self.caller.platform, self.module, self.interface, self.route.sender, owner
-        )
+        return policy.acting_role(self.roles, self.module, self.interface, self.route.sender, owner)
 
     def owner(self, country_code: str, party_id: str) -> Role:
         """Return the caller's role as the owner in the URL; a foreign owner is not found."""
         address = Address.of(country_code, party_id)
-        names = {role.party.address for role in self.caller.platform.roles.select_related("party")}
-        if address not in names:
+        if address not in {role.party.address for role in self.roles}:
             raise NotFound(f"{address} is not a party of this platform")
         role = self.sender(address)
         if role.party.address != address:

@@ -41,7 +41,7 @@ def test_tokens_are_long_unlike_and_not_base64():
     assert len(tokens) == 100
     for token in tokens:
         assert len(token) == 47
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             base64.b64decode(token, validate=True)
 
 

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from hub.ocpi.messages import Address
 from hub.sandbox.desk import Desk
@@ -198,6 +198,29 @@ def test_a_newcomer_is_owed_what_was_published_before(desk, guest):
     cpo.put(f"2.2.1/receiver/tariffs/{cpo.path}/T1", objects.tariff(cpo.address))
     guest.post(POST, credentials(desk))
     assert sorted(Delivery.objects.values_list("module", flat=True)) == ["locations", "tariffs"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_joins_while_a_broadcast_is_under_way_misses_nothing(desk, guest):
+    cpo, stored, go_on = joined("NL", "CPO", "CPO"), threading.Event(), threading.Event()
+
+    def publish():
+        try:
+            with transaction.atomic():
+                body = objects.location(cpo.address)
+                cpo.put(f"2.2.1/receiver/locations/{cpo.path}/L1", body)
+                stored.set()
+                go_on.wait(0.5)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    stored.wait(10)
+    guest.post(POST, credentials(desk))
+    go_on.set()
+    thread.join()
+    assert Delivery.objects.get().receiver.party == guest.party
 
 
 GUIDE = {
