@@ -99,8 +99,11 @@ def _one_at_a_time(owner: Party, facts: Facts) -> None:
     names.append(facts.text("cdr_token", "uid") + facts.text("start_date_time"))
     locks = sorted({f"{owner.pk}:{name.upper()}" for name in names if name})
     with connection.cursor() as cursor:
-        for lock in locks:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [lock])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(name, 0)"
+            " AS key FROM unnest(%s::text[]) AS name ORDER BY key) AS keys",
+            [locks],
+        )
 
 
 def _replay(known: Cdr, claim: Claim) -> Cdr:

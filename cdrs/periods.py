@@ -26,13 +26,15 @@ def period_for(month: dt.date, *, now: dt.datetime) -> Period:
     freeze waits for us (call inside a transaction).
     """
     while True:
-        Period.objects.bulk_create([Period(month=month)], ignore_conflicts=True)
         period = _lock_shared(month)
-        if period.state == Period.State.OPEN:
+        if period is None:
+            Period.objects.bulk_create([Period(month=month)], ignore_conflicts=True)
+        elif period.state == Period.State.OPEN:
             return period
-        month = max(next_month(month), month_of(now))
+        else:
+            month = max(next_month(month), month_of(now))
 
 
-def _lock_shared(month: dt.date) -> Period:
+def _lock_shared(month: dt.date) -> Period | None:
     rows = Period.objects.raw("SELECT * FROM cdrs_period WHERE month = %s FOR SHARE", [month])
-    return rows[0]
+    return next(iter(rows), None)

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from hub.ocpi import times
@@ -62,12 +62,13 @@ def put(push: Push, receivers: RoleQuerySet) -> Change:
     """
     stamp = last_updated(push.body)
     delivery.share_network()
-    item, created = _locked(push, stamp)
-    change = _compare(item, push, stamp, created)
-    if change in {Change.UNCHANGED, Change.STALE}:
-        return change
-    _store(item, push, stamp)
-    if push.complete:
+    item = _locked(push)
+    if item is None and (item := _inserted(push, stamp)):
+        change = Change.CREATED
+    else:
+        item = item or _locked(push)
+        change = _replaced(item, push, stamp)
+    if push.complete and change in {Change.CREATED, Change.REPLACED}:
         owe(item, receivers)
     return change
 
@@ -100,54 +101,48 @@ def last_updated(body: Mapping[str, Any]) -> datetime:
     return stamp
 
 
-def _locked(push: Push, stamp: datetime) -> tuple[OwnedObject, bool]:
-    """Return the row, locked, making it when there is none."""
+def _locked(push: Push) -> Any:
+    """Return the row, locked, or None."""
+    rows = push.model._default_manager.select_for_update()
     identity = push.identity or {}
-    rows = push.model._default_manager.select_for_update().filter(
-        owner=push.owner, uid__iexact=push.uid, **identity
-    )
-    item = rows.first()
-    if item:
-        return item, False
-    draft = push.model(
-        owner=push.owner,
-        uid=push.uid,
-        body=push.body,
-        last_updated=stamp,
-        version=0,
-        **identity,
-        **_columns(push),
-    )
-    push.model._default_manager.bulk_create([draft], ignore_conflicts=True)
-    item = rows.get()
-    return item, item.version == 0
+    return rows.filter(owner=push.owner, uid__iexact=push.uid, **identity).first()
 
 
-def _compare(item: OwnedObject, push: Push, stamp: datetime, created: bool) -> Change:
-    if created:
-        return Change.CREATED
+def _inserted(push: Push, stamp: datetime) -> OwnedObject | None:
+    """Return the new row, or None when another request was quicker."""
+    identity = push.identity or {}
+    item = push.model(owner=push.owner, uid=push.uid, **identity, **_values(push, stamp))
+    try:
+        with transaction.atomic():
+            item.save(force_insert=True)
+    except IntegrityError:
+        return None
+    return item
+
+
+def _replaced(item: OwnedObject, push: Push, stamp: datetime) -> Change:
+    """Replace the row's content, unless that is older or the same."""
     if stamp < item.last_updated and push.raw is None:
         logger.info("stale push ignored", extra={"kind": item.module, "object": item.pk})
         return Change.STALE
-    if push.raw is not None and push.raw == item.raw:
+    same = push.body == item.body if push.raw is None else push.raw == item.raw
+    if same:
         return Change.UNCHANGED
-    if push.raw is None and push.body == item.body:
-        return Change.UNCHANGED
+    values = {**_values(push, stamp), "version": item.version + 1}
+    for name, value in values.items():
+        setattr(item, name, value)
+    item.save(update_fields=list(values))
     return Change.REPLACED
 
 
-def _store(item: OwnedObject, push: Push, stamp: datetime) -> None:
-    values = {
+def _values(push: Push, stamp: datetime) -> dict[str, Any]:
+    return {
         "body": push.body,
         "raw": push.raw,
         "complete": push.complete,
         "last_updated": stamp,
-        "version": item.version + 1,
         **_columns(push),
     }
-    for name, value in values.items():
-        setattr(item, name, value)
-    item.save(update_fields=list(values))
 
 
 def _columns(push: Push) -> dict[str, Any]:

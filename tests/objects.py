@@ -2,6 +2,8 @@
 
 from decimal import Decimal as D
 
+from hub.ocpi.messages import Address as Owner  # noqa: F401 - what owns them
+
 STAMP = "2026-11-10T10:00:00Z"
 
 
