@@ -71,9 +71,8 @@ class Facts:
 
     @property
     def energy_kwh(self) -> Decimal:
-        """Return the energy; negative in a credit, which takes it back."""
-        energy = four_decimals(self.body["total_energy"] * Decimal(1))
-        return -energy if self.credit else energy
+        """Return the energy; positive in a credit, too, which names what it takes back."""
+        return four_decimals(self.body["total_energy"] * Decimal(1))
 
     @property
     def payer(self) -> Address | None:

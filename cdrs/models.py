@@ -116,8 +116,8 @@ class CdrQuerySet(models.QuerySet["Cdr"]):
 class Cdr(Stateful, OwnedObject):
     """A charge detail record: immutable as sent, judged once, paid once.
 
-    Energies in kWh and amounts in the CDR's currency, both with OCPI's 4 decimals and both
-    negative in a credit.
+    Energies in kWh and amounts in the CDR's currency, both with OCPI's 4 decimals. A credit has a
+    negative amount and, as OCPI has it, the positive energy of what it takes back.
     """
 
     module = "cdrs"

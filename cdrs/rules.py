@@ -267,14 +267,14 @@ def energy_cost_without_energy(facts: Facts, context: Context) -> str | None:
 @rule(HOLD)
 def energy_implausible(facts: Facts, context: Context) -> str | None:
     """No battery takes more than 400 kWh."""
-    energy = abs(facts.energy_kwh)
+    energy = facts.energy_kwh
     return f"{energy} kWh in one session" if energy > 400 else None
 
 
 @rule(FLAG)
 def energy_high(facts: Facts, context: Context) -> str | None:
     """More than 120 kWh is a lorry or a mistake."""
-    energy = abs(facts.energy_kwh)
+    energy = facts.energy_kwh
     return f"{energy} kWh in one session" if 120 < energy <= 400 else None
 
 

@@ -45,11 +45,11 @@ def envelope(
 
 
 def encode(content: Mapping[str, Any]) -> bytes:
-    """Write an envelope whose data may be Stored or hold decimals."""
+    """Write an envelope whose data may be Stored or hold decimals; it ends a terminal's line."""
     data = content.get("data")
     if isinstance(data, Stored):
-        return orjson.dumps({**content, "data": data.fragment()})
-    return json.dumps(content)
+        return orjson.dumps({**content, "data": data.fragment()}, option=orjson.OPT_APPEND_NEWLINE)
+    return json.dumps(content) + b"\n"
 
 
 class OcpiRenderer(BaseRenderer):

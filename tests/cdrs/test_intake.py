@@ -102,7 +102,7 @@ def test_a_credit_and_its_replacement_net_in_an_open_month(cpo, emsp):
     assert states == {"C1": "accepted", "C1-credit": "accepted", "C1-new": "accepted"}
     taken_back = Cdr.objects.get(uid="C1-credit")
     assert taken_back.credit_of.uid == "C1"
-    assert (taken_back.total_excl_vat, taken_back.energy_kwh) == (D(-10), D(-20))
+    assert (taken_back.total_excl_vat, taken_back.energy_kwh) == (D(-10), D(20))
     again = cpo.post(PATH, {**first, "id": "C1-again", **credit})
     assert again.http == 201
     assert codes(Cdr.objects.get(uid="C1-again")) == {"credited_twice"}

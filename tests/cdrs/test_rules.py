@@ -249,5 +249,5 @@ def test_watt_hours_are_recognised_and_not_rescaled():
     assert Facts(body).energy_kwh == D(20)
 
 
-def test_a_credit_takes_its_energy_back():
-    assert Facts(changed(**CREDIT)).energy_kwh == D(-20)
+def test_a_credit_names_the_energy_it_takes_back():
+    assert Facts(changed(**CREDIT)).energy_kwh == D(20)
