@@ -55,6 +55,7 @@ class OcpiViewSet(ViewSet):
     permission_classes = []
     renderer_classes = [OcpiRenderer]
     parser_classes = []
+    metadata_class = None  # DRF's answer to OPTIONS is no envelope
 
     module: ClassVar[str] = ""
     interface: ClassVar[str] = ""

@@ -123,11 +123,15 @@ def refuse_body_tricks(request: HttpRequest) -> None:
 
 
 def _enveloped(response: HttpResponseBase) -> HttpResponse:
-    """Put an answer that Django made (an HTML page, mostly) into the envelope."""
-    code, message = STATUS_BY_HTTP.get(response.status_code, (3000, "the hub failed to answer"))
+    """Put an answer that Django made (an HTML page, mostly) into the envelope.
+
+    A redirect would lose the body and the token of a call, so it becomes a refusal.
+    """
+    status = 403 if 300 <= response.status_code < 400 else response.status_code
+    code, message = STATUS_BY_HTTP.get(status, (3000, "the hub failed to answer"))
     found = HttpResponse(
         encode(envelope(status_code=code, message=message)),
-        status=response.status_code,
+        status=status,
         content_type="application/json",
     )
     if response.has_header("Allow"):

@@ -127,7 +127,7 @@ class ReceiverNotConnected(OcpiError):
 
 STATUS_BY_HTTP: dict[int, Any] = {
     400: (2000, "bad request"),
-    403: (2000, "not allowed"),
+    403: (2000, "not allowed (is the URL the https one?)"),
     404: (2000, "no such resource"),
     405: (2000, "method not allowed"),
     413: (2000, "the body is too large"),

@@ -37,6 +37,7 @@ def cpo():
         ("DELETE", PUT, 405),
         ("PUT", "2.2.1/receiver/cdrs/NL/CPO/1", 405),
         ("GET", PUT, 404),
+        ("OPTIONS", "versions", 405),
         ("GET", "2.2.1/sender/tokens", 200),
     ],
 )
@@ -47,6 +48,13 @@ def test_every_answer_is_an_envelope(cpo, method, path, status):
     assert len(reply.envelope["timestamp"]) <= 25
     if status == 405:
         assert "GET" in reply.headers["Allow"] or "POST" in reply.headers["Allow"]
+
+
+def test_plain_http_is_refused_and_not_redirected_where_https_is_required(cpo, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    reply = cpo.get("versions")
+    assert (reply.http, reply.code) == (403, 2000)
+    assert "https" in reply.message
 
 
 def test_ids_are_echoed_on_success_and_on_every_error(cpo):
