@@ -36,8 +36,7 @@ class CdrAdmin(ObjectAdmin):
         "period",
         "ended_at",
         "energy_kwh",
-        "total_excl_vat",
-        "currency",
+        "amount",
         "reasons",
     )
     list_filter = ("state", "period", "currency", "owner", "findings__code")
@@ -50,6 +49,11 @@ class CdrAdmin(ObjectAdmin):
         rows: QuerySet[Cdr] = super().get_queryset(request)
         open_findings = Finding.objects.filter(cleared_at__isnull=True)
         return rows.prefetch_related(Prefetch("findings", open_findings, to_attr="open_findings"))
+
+    @admin.display(description=_("total excl. VAT"), ordering="total_excl_vat")
+    def amount(self, cdr: Cdr) -> str:
+        """Return the total with its currency."""
+        return f"{cdr.total_excl_vat} {cdr.currency}"
 
     @admin.display(description=_("reasons"))
     def reasons(self, cdr: Any) -> str:

@@ -108,7 +108,7 @@ def test_a_self_billed_invoice_says_what_the_law_asks():
         "Self-billed invoice",
         "OCN-FRABC-2026-000001",
         "Self-billing · Autofacturation",
-        "Drawn up by the customer, Open Charge Network B.V., in the name and on behalf of",
+        "Drawn up by Open Charge Network B.V. as the customer, in the name and on behalf of",
         "Bornes de France SAS 12 rue de la Paix 75001 Paris FR",
         "VAT id FR40303265045",
         "VAT id NL123456789B01",
