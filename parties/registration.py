@@ -127,9 +127,8 @@ def try_again(platform: Platform) -> bool:
 
 
 def _invited(token: str) -> Platform:
-    key = Key.objects.filter(
-        digest=keys.digest(token), purpose=Key.Purpose.INVITATION, used_at__isnull=True
-    ).first()
+    unused = Key.objects.filter(purpose=Key.Purpose.INVITATION, used_at__isnull=True)
+    key = unused.filter(digest=keys.digest(token), expires_at__gt=timezone.now()).first()
     if key is None:
         raise InvitationError("no unused invitation has this token")
     return key.platform

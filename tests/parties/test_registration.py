@@ -158,6 +158,12 @@ def test_two_parties_share_a_platform_by_invitation(desk):
     assert Role.objects.filter(platform=first.platform).count() == 2
 
 
+def test_an_expired_invitation_cannot_be_shared(guest):
+    Key.objects.update(expires_at="2020-01-01T00:00Z")
+    with pytest.raises(registration.InvitationError):
+        registration.invite(Address("DE", "TWO"), ["CPO"], "Late", join=guest.token)
+
+
 @pytest.mark.parametrize(
     "invite",
     [

@@ -1,0 +1,182 @@
+"""The side of a partner that the hub calls: versions, and the interfaces of its roles.
+
+Source: OCPI 2.2.1, version_information_endpoint and transport_and_format.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hub.ocpi import client, types, validation
+from hub.ocpi.envelope import envelope
+from hub.ocpi.errors import Invalid, MethodNotAllowed, NotFound, NotJson, OcpiError, Unauthorized
+from hub.ocpi.json import JsonError
+from hub.ocpi.messages import Address, Ids, Route
+from hub.ocpi.versions import RECEIVER, SENDER
+from hub.sandbox.faults import Fault, Mood
+from hub.sandbox.inbox import Inbox, Memory, Received
+from hub.sandbox.serving import Reply
+
+VERSION = "2.2.1"
+PAGE = 100
+KINDS: dict[str, Any] = {
+    "locations": types.Location,
+    "tariffs": types.Tariff,
+    "tokens": types.Token,
+    "sessions": types.Session,
+    "cdrs": types.CDR,
+}
+TELLS: dict[str, tuple[str, ...]] = {  # what a role owns; the opposite role receives it
+    "CPO": ("locations", "tariffs", "sessions", "cdrs"),
+    "EMSP": ("tokens",),
+}
+HEARS = {"CPO": TELLS["EMSP"], "EMSP": TELLS["CPO"]}
+REPLIES = {
+    Fault.ERROR500: Reply(500, b"Internal Server Error", {"Content-Type": "text/plain"}),
+    Fault.HANG: Reply(500, b"", fault=Fault.HANG),
+    Fault.GARBAGE: Reply(200, b"<!doctype html><title>It works!</title>"),
+    Fault.CLOSE: Reply(500, b"", fault=Fault.CLOSE),
+}
+
+
+class Desk:
+    """Answers the hub for one party, and remembers what it was told."""
+
+    def __init__(self, address: Address, roles: Sequence[str], name: str) -> None:
+        self.address, self.roles, self.name = address, tuple(roles), name
+        self.token = f"own_{secrets.token_urlsafe(24)}"
+        self.token_form = client.BASE64
+        self.url = ""
+        self.mood = Mood()
+        self.inbox = Inbox()
+        self.own = Memory()
+
+    @property
+    def versions_url(self) -> str:
+        """Return where the hub begins."""
+        return f"{self.url}/versions"
+
+    @property
+    def received(self) -> list[Received]:
+        """Return what the hub has sent of the modules, in order."""
+        return [item for item in list(self.inbox.received) if item.module]
+
+    def holds(self, module: str) -> dict[str, Any]:
+        """Return the objects it was told, by their id."""
+        return {key.rsplit("/", 1)[-1]: item for key, item in self.inbox.all(module).items()}
+
+    def misbehave(self, fault: Fault, *, module: str = "", times: int | None = None) -> None:
+        """Turn the fault knob; `Fault.OK` turns it back."""
+        self.mood = Mood(fault, module, times)
+
+    def answer(self, received: Received) -> Reply:
+        """Answer a request of the hub, or fail at it as told."""
+        self.inbox.note(received)
+        fault = self.mood.next(received.module)
+        if fault in REPLIES:
+            return REPLIES[fault]
+        try:
+            self._check(received, fault)
+            status, data, headers = self._handle(received)
+        except OcpiError as error:
+            return self._reply(received, error.http_status, failure(error), {})
+        reply = self._reply(received, status, envelope(data), headers)
+        return Reply(reply.status, reply.content, reply.headers, fault)
+
+    def endpoints(self) -> list[dict[str, str]]:
+        """Return its endpoints as its version details list them."""
+        base = f"{self.url}/{VERSION}"
+        told = {module for role in self.roles for module in TELLS[role]}
+        heard = {module for role in self.roles for module in HEARS[role]}
+        entries = [("credentials", SENDER), ("credentials", RECEIVER)]
+        entries += [(module, SENDER) for module in sorted(told)]
+        entries += [(module, RECEIVER) for module in sorted(heard)]
+        return [
+            {"identifier": module, "role": role, "url": f"{base}/{role.lower()}/{module}"}
+            for module, role in entries
+        ]
+
+    def _check(self, received: Received, fault: Fault) -> None:
+        shown = received.headers.get("Authorization")
+        if fault is Fault.UNAUTHORIZED or shown != client.authorization(
+            self.token, self.token_form
+        ):
+            raise Unauthorized("this is not the token we gave you")
+        if fault is Fault.REFUSE:
+            raise Invalid("we do not like this object")
+
+    def _handle(self, received: Received) -> tuple[int, Any, dict[str, str]]:
+        match received.path:
+            case ("versions",):
+                return 200, [{"version": VERSION, "url": f"{self.url}/{VERSION}"}], {}
+            case (version,) if version == VERSION:
+                return 200, {"version": VERSION, "endpoints": self.endpoints()}, {}
+            case (_, "sender", module, *rest) if self._offers(module, SENDER):
+                return self._show(received, module, rest)
+            case (_, "receiver", module, *rest) if self._offers(module, RECEIVER):
+                return self._take(received, module, "/".join(rest).upper())
+        raise NotFound("nothing is served here")
+
+    def _offers(self, module: str, interface: str) -> bool:
+        modules = TELLS if interface == SENDER else HEARS
+        return any(module in modules[role] for role in self.roles)
+
+    def _show(
+        self, received: Received, module: str, rest: Sequence[str]
+    ) -> tuple[int, Any, dict[str, str]]:
+        """Answer a GET of its own objects: one, or a page of all."""
+        require(received, "GET")
+        if rest:
+            return 200, found(self.own.get(module, rest[0])), {}
+        own = self.own.all(module)
+        start, limit = (int(received.query.get(*item)) for item in (("offset", 0), ("limit", PAGE)))
+        page = list(own.values())[start : start + min(limit, PAGE)]
+        return 200, page, {"X-Total-Count": str(len(own)), "X-Limit": str(PAGE)}
+
+    def _take(self, received: Received, module: str, key: str) -> tuple[int, Any, dict[str, str]]:
+        """Answer a push, or a GET of what was pushed."""
+        if received.method == "GET":
+            return 200, found(self.inbox.get(module, key)), {}
+        require(received, "POST" if module == "cdrs" else "PUT")
+        body = checked(module, received)
+        key = key or f"{body['country_code']}/{body['party_id']}/{body['id']}".upper()
+        new = self.inbox.keep(module, key, body)
+        place = {"Location": f"{self.url}/{VERSION}/receiver/cdrs/{key}"}
+        return 201 if new else 200, None, place if module == "cdrs" else {}
+
+    def _reply(
+        self, received: Received, status: int, content: Mapping[str, Any], headers: dict[str, str]
+    ) -> Reply:
+        """Return an answer with the ids and the routing headers that belong to it."""
+        ids = Ids.from_headers(received.headers)
+        route = Route.from_headers(received.headers).answered(self.address)
+        shown = route.headers() if received.module else {}
+        return Reply.of(status, content, **ids.headers(), **shown, **headers)
+
+
+def failure(error: OcpiError) -> dict[str, Any]:
+    """Return the envelope of an error."""
+    return envelope(error.data, status_code=error.status_code, message=error.line)
+
+
+def require(received: Received, method: str) -> None:
+    """Refuse other methods."""
+    if received.method != method:
+        raise MethodNotAllowed(f"only {method} is defined here", allow=method)
+
+
+def found(item: Any) -> Any:
+    """Return an object that must be there."""
+    if item is None:
+        raise NotFound("no such object")
+    return item
+
+
+def checked(module: str, received: Received) -> dict[str, Any]:
+    """Return the body after it passed as the object of a module."""
+    try:
+        body: dict[str, Any] = received.body
+    except JsonError as error:
+        raise NotJson(f"not JSON: {error}") from error
+    validation.check(KINDS[module], body)
+    return body

@@ -1,0 +1,39 @@
+"""How a simulated partner misbehaves, on demand."""
+
+from dataclasses import dataclass
+from enum import Enum
+from threading import Lock
+
+
+class Fault(Enum):
+    """What goes wrong."""
+
+    OK = "ok"
+    ERROR500 = "error500"  # HTTP 500 and no envelope
+    HANG = "hang"  # takes the request and never answers
+    DRIP = "drip"  # answers a byte at a time
+    GARBAGE = "garbage"  # HTTP 200 and HTML
+    REFUSE = "refuse"  # an envelope with 2001
+    UNAUTHORIZED = "unauthorized"  # HTTP 401
+    CLOSE = "close"  # hangs up
+
+
+@dataclass
+class Mood:
+    """The knob: which fault, in which module (all when empty), how often (always when None)."""
+
+    fault: Fault = Fault.OK
+    module: str = ""
+    times: int | None = None
+
+    def __post_init__(self) -> None:
+        self._lock = Lock()
+
+    def next(self, module: str) -> Fault:
+        """Return the fault of the next request for a module."""
+        with self._lock:
+            if self.fault is Fault.OK or self.module not in {"", module} or self.times == 0:
+                return Fault.OK
+            if self.times is not None:
+                self.times -= 1
+            return self.fault

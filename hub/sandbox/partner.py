@@ -1,0 +1,174 @@
+"""A simulated partner: a CPO, an eMSP, or both; it meets the hub over HTTP alone."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from hub.ocpi import client
+from hub.ocpi.messages import Address, Ids, Route
+from hub.ocpi.versions import RECEIVER, SENDER
+from hub.sandbox.desk import VERSION, Desk
+from hub.sandbox.serving import Server, by_prefix
+
+SECONDS = 20.0
+_NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
+
+
+class HandshakeError(Exception):
+    """The hub could not be registered with; the message says why."""
+
+
+class RefusedError(Exception):
+    """The hub did not take something; the message says why."""
+
+
+class Send(Protocol):
+    """How calls are made; `hub.ocpi.client.send`, unless a test knows a shorter way."""
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        *,
+        peer: client.Peer,
+        body: Any = None,
+        route: Route | None = None,
+        ids: Ids | None = None,
+        seconds: float,
+    ) -> client.Answer:
+        """Make one call."""
+
+
+class Partner(Desk):
+    """A desk that makes calls itself: the handshake, and what its roles have to tell."""
+
+    def __init__(
+        self, address: Address, roles: Sequence[str], name: str, *, send: Send = client.send
+    ) -> None:
+        super().__init__(address, roles, name)
+        self.send = send
+        self.hub_token = ""
+        self.hub_endpoints: dict[str, str] = {}
+
+    @property
+    def prefix(self) -> str:
+        """Return the first segment of the path under which it is served."""
+        return f"{self.address.country_code}-{self.address.party_id}".lower()
+
+    @property
+    def registered(self) -> bool:
+        """Tell whether the handshake is done."""
+        return bool(self.hub_token)
+
+    @contextmanager
+    def served(self) -> Iterator["Partner"]:
+        """Answer the hub on a server of its own."""
+        server = Server(by_prefix({self.prefix: self.answer}))
+        self.url = f"{server.url}/{self.prefix}"
+        server.start()
+        try:
+            yield self
+        finally:
+            server.stop()
+
+    def credentials(self) -> dict[str, Any]:
+        """Return what it tells the hub about itself."""
+        named = {"party_id": self.address.party_id, "country_code": self.address.country_code}
+        details = {"business_details": {"name": self.name}}
+        roles = [{"role": role, **details, **named} for role in self.roles]
+        return {"token": self.token, "url": self.versions_url, "roles": roles}
+
+    def register(self, versions_url: str, registration_token: str) -> None:
+        """Do the handshake: find the hub's endpoints, exchange credentials, keep both.
+
+        Raises HandshakeError, and the errors of `egress.call`.
+        """
+        peer = client.Peer(registration_token, client.BASE64, None)
+        offered = self._ask(peer, "GET", versions_url)
+        details = next((item["url"] for item in offered if item["version"] == VERSION), None)
+        if details is None:
+            raise HandshakeError(f"the hub does not speak {VERSION}")
+        endpoints = {
+            f"{item['identifier']} {item['role']}": str(item["url"])
+            for item in self._ask(peer, "GET", details)["endpoints"]
+        }
+        url = endpoints[f"credentials {SENDER}"]
+        self.hub_token = self._ask(peer, "POST", url, self.credentials())["token"]
+        self.hub_endpoints = endpoints
+
+    def publish_location(self, location: dict[str, Any]) -> client.Answer:
+        """Publish a location with its EVSEs."""
+        return self._put("locations", location, "id")
+
+    def publish_tariff(self, tariff: dict[str, Any]) -> client.Answer:
+        """Publish a tariff."""
+        return self._put("tariffs", tariff, "id")
+
+    def send_session(self, session: dict[str, Any]) -> client.Answer:
+        """Tell a session as it is now."""
+        return self._put("sessions", session, "id")
+
+    def push_token(self, token: dict[str, Any]) -> client.Answer:
+        """Tell a token."""
+        return self._put("tokens", token, "uid", f"?type={token['type']}")
+
+    def send_cdr(self, cdr: dict[str, Any]) -> client.Answer:
+        """Send a CDR."""
+        self.own.keep("cdrs", cdr["id"], cdr)
+        return self.call("POST", "cdrs", RECEIVER, body=cdr)
+
+    def locations(self) -> list[Any]:
+        """Fetch all locations of the network."""
+        return self.fetch("locations")
+
+    def fetch(self, module: str) -> list[Any]:
+        """Fetch all objects of a module from the hub, page by page."""
+        found: list[Any] = []
+        url: str | None = self.hub_endpoints[f"{module} {SENDER}"]
+        while url:
+            answer = taken(self.request("GET", url))
+            found += answer.data
+            link = _NEXT.search(answer.headers.get("Link", ""))
+            url = link.group(1) if link else None
+        return found
+
+    def call(
+        self,
+        method: str,
+        module: str,
+        interface: str,
+        *path: str,
+        query: str = "",
+        body: Any = None,
+    ) -> client.Answer:
+        """Call an interface of the hub as it was discovered."""
+        url = client.join(self.hub_endpoints[f"{module} {interface}"], *path)
+        return self.request(method, url + query, body=body)
+
+    def request(self, method: str, url: str, *, body: Any = None) -> client.Answer:
+        """Call any URL of the hub with the token that the hub gave us."""
+        peer = client.Peer(self.hub_token, client.BASE64, None)
+        route = Route(sender=self.address)
+        return self.send(method, url, peer=peer, body=body, route=route, seconds=SECONDS)
+
+    def _put(self, module: str, item: dict[str, Any], key: str, query: str = "") -> client.Answer:
+        self.own.keep(module, item[key], item)
+        path = (item["country_code"], item["party_id"], item[key])
+        return self.call("PUT", module, RECEIVER, *path, query=query, body=item)
+
+    def _ask(self, peer: client.Peer, method: str, url: str, body: Any = None) -> Any:
+        """Make a call of the handshake and return its data."""
+        answer = self.send(method, url, peer=peer, body=body, seconds=SECONDS)
+        if not answer.succeeded:
+            raise HandshakeError(
+                f"{method} {url}: HTTP {answer.http}, OCPI {answer.code}: {answer.message}"
+            )
+        return answer.data
+
+
+def taken(answer: client.Answer) -> client.Answer:
+    """Return an answer that is a success, or raise RefusedError."""
+    if not answer.succeeded:
+        raise RefusedError(f"HTTP {answer.http}, OCPI {answer.code}: {answer.message}")
+    return answer

@@ -1,0 +1,183 @@
+"""The demo network: four simulated partners trade with the running hub, and last month is closed.
+
+Everything goes over HTTP like real traffic: the partners' own process (hub/sandbox) is told to
+register and to send; this side only invites them, closes the month and makes the login.
+"""
+
+import datetime as dt
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.utils import timezone
+
+from cdrs.models import Cdr
+from cdrs.periods import month_of
+from hub import egress
+from hub.ocpi import times
+from hub.ocpi.messages import Address
+from hub.supervisor import demo_file, sandbox_port
+from locations.models import Location
+from parties import keys
+from parties.models import Key, Party, Platform
+from settlement import clearing, joining, staff
+from settlement.models import Document, DocumentFile
+
+LOGIN = "finance@demo.example"
+SECONDS = 300.0  # for the longest call: a month of CDRs on a slow machine
+OPENED = dt.timedelta(days=45)  # before last month, the partners put their chargers up
+START = "start the hub with ./ocn run, which builds the demo network by itself"
+Partner = Mapping[str, Any]
+
+
+class CannotBuild(Exception):
+    """The demo network cannot be built; the message says why."""
+
+
+def build() -> dict[str, Any]:
+    """Build the demo network, or finish an interrupted attempt, and report what there is.
+
+    On a database with other parties, and where it is built already, this changes nothing.
+    Raises CannotBuild.
+    """
+    if not settings.SANDBOX:
+        raise CannotBuild("a demo network belongs into a sandbox, and ENVIRONMENT is live")
+    _require_answer(f"{settings.HUB_BASE_URL}/health/live", "the hub")
+    _require_answer(f"{_sandbox()}/health", "the simulated partners")
+    partners = _call("GET", "/partners")
+    if _is_built(partners) or _is_taken(partners):
+        return _report(built=False)
+    for partner in partners:
+        _connect(partner)
+    _trade(month_of(timezone.now()))
+    _announce(_call("GET", "/partners"))
+    return _report(built=True)
+
+
+def _trade(this_month: dt.date) -> None:
+    """Play last month and close it, then this month up to now, and let it go on by itself."""
+    last_month = (this_month - dt.timedelta(days=1)).replace(day=1)
+    begins, ends = _midnight(last_month), _midnight(this_month)
+    _call("POST", "/publish", {"stamp": times.render(begins - OPENED)})
+    _replay(last_month, begins, ends, late=False)
+    clearing.close(last_month, now=timezone.now(), force=True)
+    _replay(this_month, ends, timezone.now(), late=True)
+    _call("POST", "/live", {})
+
+
+def _replay(month: dt.date, begins: dt.datetime, until: dt.datetime, *, late: bool) -> None:
+    span = {"from": times.render(begins), "until": times.render(until)}
+    _call("POST", "/replay", {"month": f"{month:%Y-%m}", **span, "late": late})
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), ZoneInfo(settings.TIME_ZONE))
+
+
+# The partners
+
+
+def _connect(partner: Partner) -> None:
+    """Invite a partner, if need be once more, and let it register."""
+    address = Address(partner["country_code"], partner["party_id"])
+    platform = _platform_of(address)
+    if platform and platform.registered and partner["registered"]:
+        return
+    if platform and platform.registered:
+        raise CannotBuild(f"{address} has lost its tokens: delete {settings.DATA_DIR}, start again")
+    if platform:
+        token = keys.issue(platform, Key.Purpose.INVITATION)
+    else:
+        _, token = joining.join(address, [partner["role"]], partner["company"])
+    hub = {"hub": f"{settings.HUB_BASE_URL}/ocpi/versions", "token": token}
+    _call("POST", f"/partners/{partner['name']}/register", hub)
+
+
+def _platform_of(address: Address) -> Platform | None:
+    parts = {"country_code": address.country_code, "party_id": address.party_id}
+    names = {f"roles__party__{name}": value for name, value in parts.items()}
+    return Platform.objects.filter(**names).first()
+
+
+def _is_built(partners: list[Partner]) -> bool:
+    return demo_file().exists() and _known(partners) == len(partners)
+
+
+def _is_taken(partners: list[Partner]) -> bool:
+    """Tell whether others use this hub already, who would not like their month closed."""
+    return not _known(partners) and Party.objects.exists()
+
+
+def _known(partners: list[Partner]) -> int:
+    addresses = [Address(item["country_code"], item["party_id"]) for item in partners]
+    return sum(_platform_of(address) is not None for address in addresses)
+
+
+# What is told about it
+
+
+def _announce(partners: list[Partner]) -> None:
+    """Make the login and write down what to try next, for whoever starts the hub."""
+    _, password = staff.grant(LOGIN, staff.ADMIN)
+    path = demo_file()
+    draft = path.with_suffix(".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps({"lines": list(_lines(partners, password))}, indent=1))
+    os.replace(draft, path)
+
+
+def _lines(partners: list[Partner], password: str) -> Iterator[str]:
+    base = settings.HUB_BASE_URL
+    emsp = next(partner for partner in partners if partner["role"] == "EMSP")
+    yield f"  developer hub   {base}/"
+    yield f"  admin           {base}/admin/   {LOGIN} / {password}"
+    for file in DocumentFile.objects.filter(kind=DocumentFile.Kind.PDF).order_by("pk")[:1]:
+        path = f"/admin/settlement/document/{file.document_id}/files/pdf"
+        yield f"  last month      {base}{path}   ({file.name})"
+    yield f"next: what {emsp['company']}, an eMSP of the demo network, sees of its partners:"
+    url = f"{base}/ocpi/2.2.1/sender/locations?limit=1"
+    yield f'  curl -H "Authorization: Token {emsp["hub_token"]}" "{url}"'
+
+
+def _report(*, built: bool) -> dict[str, Any]:
+    return {
+        "built": built,
+        "parties": Party.objects.count(),
+        "locations": Location.objects.count(),
+        "cdrs": Cdr.objects.count(),
+        "documents": Document.objects.count(),
+    }
+
+
+# Calls
+
+
+def _sandbox() -> str:
+    return f"http://127.0.0.1:{sandbox_port()}"
+
+
+def _require_answer(url: str, who: str) -> None:
+    try:
+        reply = egress.call("GET", url, hosts=None, headers={}, seconds=10)
+    except (egress.EgressDeniedError, egress.EgressFailedError) as error:
+        raise CannotBuild(f"{who} does not answer at {url} ({error}): {START}") from error
+    if reply.status != 200:
+        raise CannotBuild(f"{who} answers HTTP {reply.status} at {url}: {START}")
+
+
+def _call(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """Tell the partners' process something and return its answer."""
+    headers = {"Content-Type": "application/json"}
+    content = None if body is None else json.dumps(body).encode()
+    url = f"{_sandbox()}/control{path}"
+    try:
+        reply = egress.call(method, url, hosts=None, headers=headers, body=content, seconds=SECONDS)
+    except (egress.EgressDeniedError, egress.EgressFailedError) as error:
+        raise CannotBuild(f"the simulated partners do not answer ({error}): {START}") from error
+    answer = json.loads(reply.body)
+    if reply.status != 200:
+        raise CannotBuild(f"the simulated partners: {answer['error']}")
+    return answer

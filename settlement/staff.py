@@ -1,0 +1,71 @@
+"""The hub's own people: who may see and do what in the admin site."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+
+from django.conf import settings
+from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from parties.models import User
+
+ADMIN = "admin"
+APPS = ("parties", "locations", "cdrs", "settlement")
+_SEE = Q(codename__startswith="view_")
+_WRITE = Q(codename__startswith="add_") | Q(codename__startswith="change_")
+_MONEY = Q(content_type__app_label="settlement") & _WRITE
+MAY: Mapping[str, Q] = {
+    "support": _SEE,
+    "operations": _SEE | Q(content_type__app_label__in=("parties", "cdrs")) & _WRITE,
+    "clerk": _SEE | _MONEY,
+    "approver": _SEE | _MONEY | Q(codename="close_period"),
+}
+ACCESS = (*MAY, ADMIN)
+
+
+class NoSuchStaff(Exception):
+    """Nobody can be given access like this; the message says why."""
+
+
+@transaction.atomic
+def grant(email: str, access: str, password: str = "") -> tuple[User, str]:
+    """Make somebody a member of staff, or change their access and password; return both.
+
+    Without a password a new one is made up. Raises NoSuchStaff.
+    """
+    if access not in ACCESS:
+        raise NoSuchStaff(f"{access!r} is not an access ({', '.join(ACCESS)})")
+    password = password or secrets.token_urlsafe(12)
+    for problem in _problems(email, password):
+        raise NoSuchStaff(problem)
+    user, _ = User.objects.get_or_create(email=email.lower())
+    user.is_staff, user.is_superuser, user.is_active = True, access == ADMIN, True
+    user.set_password(password)
+    user.save()
+    user.groups.set([] if access == ADMIN else [_group(access)])
+    return user, password
+
+
+def _problems(email: str, password: str) -> Iterator[str]:
+    """Say what is wrong; in the sandbox a password may be as simple as one likes."""
+    try:
+        validate_email(email)
+        if not settings.SANDBOX:
+            validate_password(password)
+    except ValidationError as error:
+        yield " ".join(error.messages)
+
+
+def _group(access: str) -> Group:
+    """Return the group of an access with the permissions that it has by now."""
+    group, _ = Group.objects.get_or_create(name=access)
+    group.permissions.set(_permissions(access))
+    return group
+
+
+def _permissions(access: str) -> QuerySet[Permission]:
+    return Permission.objects.filter(MAY[access], content_type__app_label__in=APPS)

@@ -1,0 +1,48 @@
+"""The cast of all tests, and the whole hub for those that need it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hub.sandbox.partner import Partner
+from parties import delivery
+from tests.partners import member
+from tests.running import RunningHub, fresh_hub
+
+
+@pytest.fixture
+def cpo(db: None) -> Iterator[Partner]:
+    """Runs charge points."""
+    with member("FR*CPO", ["CPO"], "Cast Charging") as partner:
+        yield partner
+
+
+@pytest.fixture
+def emsp(db: None) -> Iterator[Partner]:
+    """Serves drivers."""
+    with member("DE*MSP", ["EMSP"], "Cast Mobility") as partner:
+        yield partner
+
+
+@pytest.fixture
+def stranger(db: None) -> Iterator[Partner]:
+    """Is registered in both roles, and has no business with the other two."""
+    with member("SE*STR", ["CPO", "EMSP"], "Cast Stranger") as partner:
+        yield partner
+
+
+@pytest.fixture
+def deliver() -> Callable[[], int]:
+    """Send everything that is due, as the workers do; return how much was sent."""
+
+    def send_all() -> int:
+        return sum(delivery.drain(platform) for platform in delivery.platforms_due())
+
+    return send_all
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[RunningHub]:
+    """Run the whole product, without the demo network."""
+    with fresh_hub() as running:
+        yield running

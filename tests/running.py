@@ -1,0 +1,127 @@
+"""The whole product as processes of its own, for tests that need a real worker and beat."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from hub import services
+from hub.ocpi import json
+from tests.services import throwaway_data_dir
+
+ROOT = Path(__file__).resolve().parent.parent
+STOP_LIMIT = 20.0
+
+
+@dataclass(frozen=True)
+class RunningHub:
+    """A hub under its supervisor; `lines` are those that it printed when it was ready."""
+
+    url: str
+    environment: dict[str, str]
+    supervisor: int
+    lines: list[str]
+
+    @property
+    def data_dir(self) -> Path:
+        """Return its data folder."""
+        return Path(self.environment["DATA_DIR"])
+
+    @property
+    def redis_url(self) -> str:
+        """Return where its Redis is."""
+        return services.redis_url(self.data_dir)
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a management command to its end."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def manage(self, *arguments: str) -> Any:
+        """Run a management command and return what it says in JSON."""
+        result = self.run(*arguments, "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout.encode())
+
+    def pids(self, name: str) -> list[int]:
+        """Return the processes of a part: web, deliveries, documents, beat or sandbox."""
+        parts = psutil.Process(self.supervisor).children()
+        leaders = [part for part in parts if _mark(name) in " ".join(part.cmdline())]
+        return [item.pid for part in leaders for item in (part, *part.children(recursive=True))]
+
+    def kill(self, name: str) -> None:
+        """Kill a part with all its processes, as a crash would."""
+        pids = self.pids(name)
+        assert pids, f"no {name} is running"
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _mark(name: str) -> str:
+    """Return what stands in the command line of a part."""
+    marks = {"web": "granian", "beat": "celery --app hub.celery:app beat", "sandbox": "hub.sandbox"}
+    return marks.get(name, f"{name}@")
+
+
+@contextmanager
+def running_hub(data_dir: Path, **settings: str) -> Iterator[RunningHub]:
+    """Start a hub on a data folder, wait until it is ready, and stop it in the end."""
+    names = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}
+    port = settings.get("PORT") or str(free_port())
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    environment |= {"DATA_DIR": str(data_dir), "PORT": port, "DEMO": "0", **settings}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hub.supervisor"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with ExitStack() as stack:
+        stack.callback(_stop, process)
+        lines = _until_ready(process)
+        yield RunningHub(f"http://127.0.0.1:{port}", environment, process.pid, lines)
+
+
+@contextmanager
+def fresh_hub(**settings: str) -> Iterator[RunningHub]:
+    """Start a hub on an empty data folder, which is deleted in the end."""
+    with throwaway_data_dir() as data_dir, running_hub(data_dir, **settings) as hub:
+        yield hub
+
+
+def _until_ready(process: "subprocess.Popen[str]") -> list[str]:
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("ready "):
+            return [line.rstrip()]
+    raise AssertionError(f"the hub ended with status {process.wait()}")
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_LIMIT)
+    finally:
+        process.kill()
