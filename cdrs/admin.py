@@ -8,20 +8,15 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from cdrs.models import Cdr, Finding, Session, Token
+from hub.readonly import ReadOnlyInline
 from parties.admin import ObjectAdmin
 
 
-class FindingInline(admin.TabularInline[Finding, Cdr]):
+class FindingInline(ReadOnlyInline):
     """What the rules said of a CDR."""
 
     model = Finding
-    fields = readonly_fields = ("code", "severity", "text", "found_at", "cleared_at")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: rules find."""
-        return False
+    fields = ("code", "severity", "text", "found_at", "cleared_at")
 
 
 @admin.register(Cdr)

@@ -29,6 +29,21 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
         return False
 
 
+class ReadOnlyInline(admin.TabularInline[Any, Any]):
+    """Shows the rows that belong to another."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+
 def pretty(value: Any) -> SafeString:
     """Return JSON as an indented, escaped block."""
     return format_html('<pre class="json">{}</pre>', json.pretty(value))

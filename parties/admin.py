@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from hub.readonly import ReadOnlyAdmin, pretty
+from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
 from parties.models import Delivery, Endpoint, Key, Party, Platform, Role, User
 
 OWED = Q(
@@ -20,43 +20,25 @@ OWED = Q(
 )
 
 
-class RoleInline(admin.TabularInline[Role, Party]):
-    """The roles of a party or platform."""
+class RoleInline(ReadOnlyInline):
+    """The roles of a party or platform; parties come by invitation."""
 
     model = Role
-    fields = readonly_fields = ("party", "role", "platform")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: parties come by invitation."""
-        return False
+    fields = ("party", "role", "platform")
 
 
-class EndpointInline(admin.TabularInline[Endpoint, Platform]):
-    """Where a platform is reached."""
+class EndpointInline(ReadOnlyInline):
+    """Where a platform is reached, as its handshake said."""
 
     model = Endpoint
-    fields = readonly_fields = ("module", "interface", "url")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: endpoints come from the handshake."""
-        return False
+    fields = ("module", "interface", "url")
 
 
-class KeyInline(admin.TabularInline[Key, Platform]):
-    """The tokens issued to a platform, as far as they may be seen."""
+class KeyInline(ReadOnlyInline):
+    """The tokens issued to a platform, as far as they may be seen again."""
 
     model = Key
-    fields = readonly_fields = ("purpose", "hint", "created_at", "expires_at", "used_at")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: tokens are seen once, by whoever they are issued to."""
-        return False
+    fields = ("purpose", "hint", "created_at", "expires_at", "used_at")
 
 
 @admin.register(Platform)

@@ -11,42 +11,19 @@ from django.conf import settings
 from cdrs import rules
 from cdrs.facts import Facts
 from hub.ocpi import types, validation
+from hub.ocpi.messages import Address
+from tests import objects
 
 NOW = dt.datetime(2026, 11, 10, 12, tzinfo=dt.UTC)
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 TOKEN = rules.KnownToken(valid=True, contract_id="DE-EMP-C1", last_updated=LONG_AGO)
 CONTEXT = rules.Context(now=NOW, token=TOKEN)
 ORIGINAL = rules.Original(D("10.0000"), "EUR", credit=False, credited=False, settled=False)
-CDR = {
-    "country_code": "NL",
-    "party_id": "CPO",
-    "id": "1",
-    "start_date_time": "2026-11-10T08:00:00Z",
-    "end_date_time": "2026-11-10T10:00:00Z",
-    "session_id": "s1",
-    "cdr_token": {
-        "country_code": "DE",
-        "party_id": "EMP",
-        "uid": "T1",
-        "type": "RFID",
-        "contract_id": "DE-EMP-C1",
-    },
-    "auth_method": "WHITELIST",
-    "cdr_location": {
-        "id": "L1",
-        "address": "Dam 1",
-        "city": "Amsterdam",
-        "country": "NLD",
-        "coordinates": {"latitude": "52.37300", "longitude": "4.89300"},
-        "evse_uid": "E1",
-        "evse_id": "NL*CPO*E1",
-        "connector_id": "1",
-        "connector_standard": "IEC_62196_T2",
-        "connector_format": "SOCKET",
-        "connector_power_type": "AC_3_PHASE",
-    },
-    "currency": "EUR",
-    "charging_periods": [
+CDR = objects.cdr(
+    Address("NL", "CPO"),
+    Address("DE", "EMP"),
+    total_cost={"excl_vat": D("10.0000"), "incl_vat": D("12.1000")},
+    charging_periods=[
         {
             "start_date_time": "2026-11-10T08:00:00Z",
             "dimensions": [{"type": "ENERGY", "volume": D(12)}],
@@ -56,11 +33,7 @@ CDR = {
             "dimensions": [{"type": "ENERGY", "volume": D(8)}],
         },
     ],
-    "total_cost": {"excl_vat": D("10.0000"), "incl_vat": D("12.1000")},
-    "total_energy": D(20),
-    "total_time": D(2),
-    "last_updated": "2026-11-10T10:00:00Z",
-}
+)
 
 
 def changed(**members):
