@@ -179,6 +179,7 @@ class Cdr(Stateful, OwnedObject):
         ]
         indexes = [
             models.Index(fields=["period", "owner", "currency", "emsp"], name="cdr_settled"),
+            models.Index(fields=["period", "emsp", "currency"], name="cdr_settled_with_emsp"),
             models.Index(fields=["owner", "evse_uid", "started_at"], name="cdr_at_evse"),
             models.Index(fields=["owner", "session_uid"], name="cdr_of_session"),
             models.Index(fields=["month"], condition=models.Q(state="held"), name="cdr_held"),

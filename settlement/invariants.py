@@ -1,0 +1,148 @@
+"""What must hold over the whole database at any time, of money and of delivery.
+
+Each check is a function that yields what breaks it; CHECKS is the list. They ask the database in
+sets, unlike verify.py, which recomputes one month by other means.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.conf import settings
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
+
+from cdrs.models import Cdr, Finding, Period
+from parties.models import Delivery
+from settlement.models import Cell, Document, DocumentFile, DocumentLine, Series
+
+
+class Breach(NamedTuple):
+    """A row that should not be as it is."""
+
+    check: str
+    subject: str
+    text: str
+
+
+Check = Callable[[], Iterator[tuple[Any, str]]]
+
+
+def breaches() -> list[Breach]:
+    """Run every check and return all breaches, none if all is well."""
+    return [
+        Breach(check.__name__, str(subject), text) for check in CHECKS for subject, text in check()
+    ]
+
+
+def cells_hold_every_settled_cdr() -> Iterator[tuple[Any, str]]:
+    """The cells of a frozen month add up to its CDRs: count, energy and money, per currency."""
+    for period in Period.objects.exclude(state=Period.State.OPEN):
+        cdrs = Cdr.objects.billable(period).order_by().values("currency")
+        energy = Sum("energy_kwh", filter=Q(credit_of=None), default=Decimal())
+        back = Sum("energy_kwh", filter=~Q(credit_of=None), default=Decimal())
+        expected = cdrs.annotate(n=Count("pk"), kwh=energy - back, money=Sum("total_excl_vat"))
+        cells = Cell.objects.filter(period=period).order_by().values("currency")
+        found = cells.annotate(n=Sum("cdr_count"), kwh=Sum("energy_kwh"), money=Sum("total"))
+        if _by_currency(expected) != _by_currency(found):
+            yield period, f"CDRs {_by_currency(expected)}, cells {_by_currency(found)}"
+
+
+def _by_currency(rows: Any) -> dict[str, tuple[Any, ...]]:
+    return {row["currency"]: (row["n"], row["kwh"], row["money"]) for row in rows}
+
+
+def closed_months_are_billed_on_both_sides() -> Iterator[tuple[Any, str]]:
+    """Each cell of a closed month stands on one CPO document and one eMSP document."""
+    cells = Cell.objects.filter(period__state=Period.State.CLOSED).select_related("cpo", "emsp")
+    for side in DocumentLine.Side.values:
+        line = DocumentLine.objects.filter(cell=OuterRef("pk"), side=side)
+        for cell in cells.exclude(Exists(line)):
+            yield cell, f"on no document of side {side}"
+
+
+def documents_add_up() -> Iterator[tuple[Any, str]]:
+    """Net is the sum of the lines, VAT that of the taxes, gross both; no line is off its cell."""
+    for column, addends in (("net", "lines__net"), ("tax", "taxes__tax")):
+        summed = Document.objects.annotate(sum=Sum(addends, default=Decimal()))
+        for number, total in summed.exclude(**{column: F("sum")}).values_list("number", "sum"):
+            yield number, f"{column} is not {total}"
+    gross = Document.objects.exclude(gross=F("net") + F("tax"))
+    yield from ((document, "gross is not net and VAT") for document in gross)
+    for line in DocumentLine.objects.exclude(net=F("cell__net")).select_related("document"):
+        yield line, "is not the amount of its cell"
+
+
+def numbers_are_gapless() -> Iterator[tuple[Any, str]]:
+    """A series of n numbers has n documents, the last of them numbered n."""
+    counted = Series.objects.annotate(
+        n=Count("documents"), highest=Max("documents__seq", default=0)
+    )
+    for series in counted.exclude(n=F("last_no"), highest=F("last_no")):
+        yield series, f"{series.n} documents up to {series.highest}, last number {series.last_no}"
+
+
+def files_are_whole() -> Iterator[tuple[Any, str]]:
+    """A document of a closed month has its files, and the bytes are those of their digests."""
+    closed = Document.objects.filter(period__state=Period.State.CLOSED)
+    for kind in DocumentFile.Kind.values:
+        yield from ((document, f"has no {kind}") for document in closed.lacking(kind))
+    for file in DocumentFile.objects.select_related("document").iterator(chunk_size=20):
+        if hashlib.sha256(file.content).hexdigest() != file.sha256:
+            yield file, "is not what its digest says"
+        annex = file.document.snapshot["annex"]
+        if file.kind == DocumentFile.Kind.CSV and file.sha256 != annex["sha256"]:
+            yield file, "is not the annex that its document names"
+
+
+def held_cdrs_say_why() -> Iterator[tuple[Any, str]]:
+    """A held CDR has an open finding that holds it, an accepted one has none."""
+    holding = Finding.objects.filter(
+        cdr=OuterRef("pk"), severity=Finding.Severity.HOLD, cleared_at=None
+    )
+    cdrs = Cdr.objects.select_related("owner").defer("body", "raw")
+    held, accepted = cdrs.filter(state=Cdr.State.HELD), cdrs.filter(state=Cdr.State.ACCEPTED)
+    yield from ((cdr, "is held for no reason") for cdr in held.exclude(Exists(holding)))
+    yield from ((cdr, "is accepted in spite of a hold") for cdr in accepted.filter(Exists(holding)))
+
+
+def credits_mirror_their_originals() -> Iterator[tuple[Any, str]]:
+    """A settled credit takes back one CDR of its own CPO, eMSP and currency, to the last digit."""
+    credits = Cdr.objects.filter(state=Cdr.State.ACCEPTED, credit_of__isnull=False)
+    original = "credit_of__{}".format
+    mirrored = Q(
+        owner=F(original("owner")),
+        emsp=F(original("emsp")),
+        currency=F(original("currency")),
+        total_excl_vat=-F(original("total_excl_vat")),
+        **{original("credit_of"): None},
+    )
+    for cdr in credits.exclude(mirrored).select_related("owner").defer("body", "raw"):
+        yield cdr, "does not mirror the CDR it credits"
+
+
+def debts_are_of_objects() -> Iterator[tuple[Any, str]]:
+    """What a receiver is owed exists, in the wanted version at least; no more is acknowledged."""
+    for delivery in Delivery.objects.filter(acknowledged__gt=F("wanted")):
+        yield delivery, "more is acknowledged than wanted"
+    for module, model in settings.OCPI_MODELS.items():
+        objects: QuerySet[Any] = apps.get_model(model)._default_manager.filter(
+            pk=OuterRef("object_id"), version__gte=OuterRef("wanted")
+        )
+        for delivery in Delivery.objects.filter(module=module).exclude(Exists(objects)):
+            yield delivery, "the wanted version of the object does not exist"
+    for delivery in Delivery.objects.exclude(module__in=settings.OCPI_MODELS):
+        yield delivery, "the module keeps no objects"
+
+
+CHECKS: tuple[Check, ...] = (
+    cells_hold_every_settled_cdr,
+    closed_months_are_billed_on_both_sides,
+    documents_add_up,
+    numbers_are_gapless,
+    files_are_whole,
+    held_cdrs_say_why,
+    credits_mirror_their_originals,
+    debts_are_of_objects,
+)

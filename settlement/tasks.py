@@ -1,0 +1,51 @@
+"""What the clearing house does in the background; every task is harmless when run twice."""
+
+import logging
+
+from celery import shared_task
+from django.utils import timezone
+
+from cdrs.models import Period
+from settlement import clearing, rendering
+from settlement.models import Document, DocumentFile
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="settlement.close_due_periods")
+def close_due_periods() -> None:
+    """Close every month whose day has come; one that cannot be closed does not stop the others."""
+    for period in clearing.due(timezone.now()):
+        try:
+            _settle(period)
+        except Exception:
+            logger.exception("%s cannot be closed", period)
+
+
+@shared_task(name="settlement.close_period")
+def close_period(period_id: int) -> None:
+    """Close one month now, whatever the calendar says."""
+    _settle(Period.objects.get(pk=period_id))
+
+
+@shared_task(name="settlement.render")
+def render(document_id: int) -> None:
+    """Render one document, and close its month if that was the last one."""
+    rendering.render(document_id)
+    clearing.finish(Document.objects.select_related("period").get(pk=document_id).period)
+
+
+@shared_task(name="settlement.render_missing")
+def render_missing() -> None:
+    """Render what an interrupted close has left without a PDF, and close those months."""
+    rendering.render_missing()
+    for period in Period.objects.filter(state=Period.State.FROZEN):
+        clearing.finish(period)
+
+
+def _settle(period: Period) -> None:
+    """Issue the documents here, and spread the rendering over the workers."""
+    clearing.settle(period, now=timezone.now())
+    for document in period.documents.lacking(DocumentFile.Kind.PDF).only("pk"):
+        render.delay(document.pk)
+    clearing.finish(period)
