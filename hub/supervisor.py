@@ -131,7 +131,7 @@ def run() -> None:
         keep_static_state()
         forget_heartbeat()
         ours.start([*web(), *worker(), *beat(), *sandbox()])
-        if with_demo():
+        if with_demo() and not has_demo():
             seed(ours)
         await_ok(ours, "/health/ready", settings.PORT)
         announce()
@@ -159,6 +159,11 @@ def seed(ours: Crew) -> None:
     if not demo_file().exists():
         print("building the demo network (first start only) ...", flush=True)  # noqa: T201
     ours.complete([manage("seed_demo")], SEED_LIMIT)
+
+
+def has_demo() -> bool:
+    """Tell whether the embedded database has its demo network; of others seed_demo finds out."""
+    return demo_file().exists() and not os.environ.get("DATABASE_URL")
 
 
 def demo_file() -> Path:
