@@ -12,6 +12,8 @@ from hub.ocpi import times
 from hub.ocpi.errors import Invalid
 from hub.ocpi.messages import Address
 
+FIRST_YEAR, LAST_YEAR = 1970, 2199  # 1970 is OCPI's agreed sentinel
+
 
 @dataclass(frozen=True)
 class ChargingPeriod:
@@ -94,9 +96,12 @@ class Facts:
 
 def _instant(body: Mapping[str, Any], name: str) -> datetime:
     try:
-        return times.parse(body[name])
+        instant = times.parse(body[name])
     except ValueError as error:
         raise Invalid(f"{name}: {error}") from error
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise Invalid(f"{name}: the year is not between {FIRST_YEAR} and {LAST_YEAR}")
+    return instant
 
 
 def _period(item: Mapping[str, Any]) -> ChargingPeriod:

@@ -332,6 +332,13 @@ def cost_negative(facts: Facts, context: Context) -> str | None:
     return "total_cost is negative" if facts.excl_vat < 0 and not facts.credit else None
 
 
+@rule(HOLD)
+def cost_implausible(facts: Facts, context: Context) -> str | None:
+    """No session costs more than ten million, in whatever currency."""
+    cost = abs(facts.excl_vat)
+    return f"total_cost is {facts.excl_vat}" if cost > 10_000_000 else None
+
+
 @rule(FLAG)
 def parts_do_not_add_up(facts: Facts, context: Context) -> str | None:
     """The parts, where given, add up to the total, within a cent."""

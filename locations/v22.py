@@ -36,7 +36,7 @@ def tariff(body: Any, owner: Address, uid: str, received: datetime) -> Draft:
 
 def _parking_type(found: Draft) -> None:
     """Map 2.1.1's `type`; a value that 2.2.1 does not know is left out."""
-    if found.body.get("type") in _PARKING_TYPES:
+    if str(found.body.get("type")) in _PARKING_TYPES:
         found.rename("type", "parking_type")
     elif found.body.pop("type", None):
         found.repairs.append("type left out")

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, ClassVar, cast
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpResponseBase
 from rest_framework import exceptions
 from rest_framework.request import Request
@@ -161,6 +161,8 @@ def _as_ocpi(exc: Exception, allowed: str) -> OcpiError:
         return MethodNotAllowed("this method is not defined here", allow=allowed)
     if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return Unauthorized("unknown or expired token")
-    if isinstance(exc, DatabaseError):
+    if isinstance(exc, DataError):
+        return Invalid("a value is out of the range that the hub can keep")
+    if isinstance(exc, OperationalError | InterfaceError):
         return Unavailable("the hub is busy with its database, try again")
     return Internal("the hub failed; it has been logged under the X-Request-ID")

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.renderers import BaseRenderer
 
 from hub.ocpi import json, times
-from hub.ocpi.errors import STATUS_BY_HTTP, MethodNotAllowed, NotJson, OcpiError, TooLarge
+from hub.ocpi.errors import STATUS_BY_HTTP, MethodNotAllowed, NotFound, NotJson, OcpiError, TooLarge
 from hub.ocpi.messages import Ids
 
 logger = logging.getLogger(__name__)
@@ -112,6 +112,8 @@ class OcpiMiddleware:
 
 def refuse_body_tricks(request: HttpRequest) -> None:
     """Refuse, before anything is read, what is too large or not plain UTF-8 JSON."""
+    if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+        raise NotFound("no such resource: a NUL character in the URL")
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or int(length) > MAX_BODY:
         raise TooLarge(f"a body has at most {MAX_BODY} bytes")

@@ -161,6 +161,11 @@ def test_after_the_freeze_a_cdr_goes_to_the_present_month(cpo, emsp):
         {"id": "x" * 40},
         {"end_date_time": "2026-02-30T00:00:00Z"},
         {"cdr_token": None},
+        {"total_cost": {"excl_vat": D("1e17")}},
+        {"total_energy": D("1e15")},
+        {"start_date_time": "0001-01-01T00:00:00Z"},
+        {"end_date_time": "9999-12-31T23:59:59Z"},
+        {"end_date_time": "2026-11-10T23:59:60Z"},
     ],
 )
 def test_what_is_malformed_is_refused_and_not_kept(cpo, emsp, members):

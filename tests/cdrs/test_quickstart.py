@@ -133,6 +133,14 @@ def test_the_session_tells_the_place(cpo, emsp, token):
         {"start_date_time": "yesterday"},
         {"total_energy": "45.5"},
         {"currency": None},
+        {"auth_id": {}, "currency": 1},
+        {"session_id": {}},
+        {"stop_date_time": []},
+        {"total_energy": {}},
+        {"cdr_token": {}},
+        {"cdr_location": 5},
+        {"charging_periods": {}},
+        {"country_code": ["FR"], "party_id": {}},
     ],
 )
 def test_what_cannot_be_derived_or_contradicts_is_refused(cpo, token, members):

@@ -111,6 +111,7 @@ HOLDS = [
     ("currency_unknown", {"currency": "EUX"}, {}),
     ("currency_differs_from_tariff", {"tariffs": [{"currency": "USD"}]}, {}),
     ("cost_negative", {"total_cost": price("-1")}, {}),
+    ("cost_implausible", {"total_cost": price("10000000.01")}, {}),
     ("home_charging", {"home_charging_compensation": True}, {}),
     ("credit_reference_unknown", CREDIT, {"original": None}),
     ("credit_reference_unknown", CREDIT, {"original": replace(ORIGINAL, credit=True)}),
@@ -170,6 +171,7 @@ def test_the_documentation_lists_every_rule_with_its_severity_and_words():
 
 
 SILENT = [
+    {"total_cost": price("10000000")},
     {"total_time": D("2.0166")},
     {"end_date_time": "2026-11-10T08:01:00Z", "total_time": D("0.0167")},
     {"start_date_time": "2026-11-09T10:00:00Z"},
@@ -195,7 +197,7 @@ def test_just_inside_the_limit_the_rule_in_question_is_silent(members):
         else {"energy_implausible"},
         "total_parking_time": {"parking_longer_than_session"},
         "total_energy_cost": {"parts_do_not_add_up"},
-        "total_cost": {"vat_negative", "more_than_4_decimals"},
+        "total_cost": {"vat_negative", "more_than_4_decimals", "cost_implausible"},
         "tariffs": {"currency_differs_from_tariff"},
     }
     for member in members:

@@ -87,6 +87,12 @@ def test_an_evse_that_lacks_what_cannot_be_derived_stays_out_of_what_is_sent(cpo
         {"coordinates": {"latitude": "NaN", "longitude": "0"}},
         {"id": "OTHER"},
         {"city": None},
+        {"country": {}},
+        {"coordinates": [1, 2]},
+        {"coordinates": {"latitude": [], "longitude": {}}},
+        {"evses": [{"uid": 1}], "city": []},
+        {"evses": [{"uid": "1", "connectors": {"a": 1}}]},
+        {"evses": {}},
     ],
 )
 def test_what_contradicts_or_lacks_identity_is_refused(cpo, members):
@@ -108,6 +114,12 @@ def test_the_dialect_is_for_those_invited_to_it(cpo):
 def test_a_country_of_two_letters_is_written_in_three(cpo, given, kept):
     cpo.put(PATH, {**GUIDE, "country": given})
     assert stored().body["country"] == kept
+
+
+def test_a_type_that_2_2_1_does_not_know_is_left_out(cpo):
+    for number, kind in enumerate(["OTHER", [], {"a": 1}, 7]):
+        assert cpo.put(PATH, {**GUIDE, "type": kind, "name": str(number)}).code == 1000
+        assert not {"type", "parking_type"} & stored().body.keys()
 
 
 def test_numbers_as_coordinates_are_taken(cpo):

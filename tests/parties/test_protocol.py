@@ -38,6 +38,8 @@ def cpo():
         ("PUT", "2.2.1/receiver/cdrs/NL/CPO/1", 405),
         ("GET", PUT, 404),
         ("OPTIONS", "versions", 405),
+        ("GET", "2.2.1/receiver/locations/NL/CPO/%00", 404),
+        ("GET", "2.2.1/sender/locations?date_from=%00", 404),
         ("GET", "2.2.1/sender/tokens", 200),
     ],
 )
