@@ -35,6 +35,9 @@ POSTGRES_OPTIONS = {
     "max_wal_size": "2GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # A failed statement and its details hold what partners sent: drivers' cards, whole bodies.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 POSTGRES_IN_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 INITDB_OPTIONS = (
