@@ -69,7 +69,7 @@ def context_for(claim: Claim, facts: Facts, payer: Role | None, now: datetime) -
         lacking=claim.lacking,
     )
     if facts.credit:
-        return replace(context, original=_original_of(claim.owner, facts))
+        return replace(context, original=_original_of(claim.owner, facts, payer))
     return replace(
         context,
         same_session=_same_session(claim.owner, facts),
@@ -78,25 +78,28 @@ def context_for(claim: Claim, facts: Facts, payer: Role | None, now: datetime) -
 
 
 def find_token(reference: str) -> Token | None:
-    """Return the only token with a contract id or uid; case and separators do not count."""
+    """Return the only token with a contract id, else with a uid; case and separators do not count.
+
+    None, too, when the two readings of the reference lead to different eMSPs.
+    """
     if not reference:
         return None
     bare = reference.upper().replace("-", "").replace("*", "")
     tokens = Token.objects.select_related("owner")
-    for rows in (
-        tokens.alias(bare=BARE_CONTRACT).filter(bare=bare),
-        tokens.filter(uid__iexact=reference),
+    contracts: list[Token] = list(tokens.alias(bare=BARE_CONTRACT).filter(bare=bare)[:2])
+    found = contracts or list(tokens.filter(uid__iexact=reference)[:2])
+    if (
+        len(found) != 1
+        or tokens.filter(uid__iexact=reference).exclude(owner=found[0].owner).exists()
     ):
-        found = list(rows[:2])
-        if found:
-            return found[0] if len(found) == 1 else None
-    return None
+        return None
+    return found[0]
 
 
 def _one_at_a_time(owner: Party, facts: Facts) -> None:
     """Serialise the CDRs of one session, token and id, so that duplicates see each other."""
     names = [facts.text("id"), facts.text("session_id"), facts.text("credit_reference_id")]
-    names.append(facts.text("cdr_token", "uid") + facts.text("start_date_time"))
+    names.append(facts.text("cdr_token", "uid") + facts.started_at.isoformat())
     locks = sorted({f"{owner.pk}:{name.upper()}" for name in names if name})
     with connection.cursor() as cursor:
         cursor.execute(
@@ -184,8 +187,8 @@ def _same_start(owner: Party, facts: Facts) -> str:
     evse = facts.text("cdr_location", "evse_uid")
     if evse in {"", "#NA"}:
         return ""
-    others = Cdr.objects.filter(owner=owner, evse_uid=evse, started_at=facts.started_at)
-    return _uncredited(others.filter(token_uid=facts.text("cdr_token", "uid")))
+    others = Cdr.objects.filter(owner=owner, evse_uid__iexact=evse, started_at=facts.started_at)
+    return _uncredited(others.filter(token_uid__iexact=facts.text("cdr_token", "uid")))
 
 
 def _uncredited(cdrs: QuerySet[Cdr]) -> str:
@@ -195,16 +198,20 @@ def _uncredited(cdrs: QuerySet[Cdr]) -> str:
     return ids.first() or ""
 
 
-def _original_of(owner: Party, facts: Facts) -> rules.Original | None:
+def _original_of(owner: Party, facts: Facts, payer: Role | None) -> rules.Original | None:
     original = _referenced(owner, facts)
     if original is None:
         return None
+    columns = _columns(facts)
+    trade = (payer.party_id if payer else None, columns["country"], columns["month"])
     return rules.Original(
         excl_vat=original.total_excl_vat,
         currency=original.currency,
         credit=bool(original.body.get("credit")),
         credited=Cdr.objects.filter(credit_of=original).exists(),
         settled=original.period is not None and original.period.state != Period.State.OPEN,
+        accepted=original.state == Cdr.State.ACCEPTED,
+        same_trade=trade == (original.emsp_id, original.country, original.month),
     )
 
 

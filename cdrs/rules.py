@@ -39,6 +39,8 @@ class Original:
     credit: bool
     credited: bool
     settled: bool
+    accepted: bool = True
+    same_trade: bool = True  # of the same eMSP, country and month as the credit
 
 
 @dataclass(frozen=True)
@@ -168,9 +170,9 @@ def in_the_future(facts: Facts, context: Context) -> str | None:
 
 @rule(HOLD)
 def epoch_date(facts: Facts, context: Context) -> str | None:
-    """A date of 1970 or 2000 is a clock that was never set."""
-    years = {facts.started_at.year, facts.ended_at.year}
-    return "its dates are those of a clock that was never set" if years & {1970, 2000} else None
+    """A date before 2010 is a clock that was never set."""
+    first = min(facts.started_at, facts.ended_at).year
+    return "its dates are those of a clock that was never set" if first < 2010 else None
 
 
 @rule(HOLD)
@@ -392,9 +394,19 @@ def credit_not_exact(facts: Facts, context: Context) -> str | None:
     original = context.original
     if not facts.credit or original is None:
         return None
+    if not original.same_trade:
+        return "the original is of another eMSP, country or month"
     if (facts.excl_vat, facts.text("currency")) == (-original.excl_vat, original.currency):
         return None
     return f"credits {facts.excl_vat}, the original is {original.excl_vat} {original.currency}"
+
+
+@rule(HOLD)
+def credit_of_held(facts: Facts, context: Context) -> str | None:
+    """What is not billed need not be taken back."""
+    if facts.credit and context.original and not context.original.accepted:
+        return "the original is held itself"
+    return None
 
 
 @rule(HOLD)

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from cdrs import intake, v22
 from cdrs.models import Cdr, Session, Token
 from hub.ocpi import times, types, validation
+from hub.ocpi.client import join
 from hub.ocpi.errors import Invalid, UnknownToken
 from hub.ocpi.messages import Address
 from hub.ocpi.versions import RECEIVER, base_url, endpoint_url
@@ -56,8 +57,15 @@ class SessionReceiver(ReceiverViewSet):
     def push(self, owner: Role, uid: str, body: dict[str, Any]) -> owned.Push:
         """Return the session with the eMSP that it is for."""
         payer = _payer(body)
+        self.keep_payer(owner, uid, payer)
         columns = {"emsp": payer.party if payer else None}
         return owned.Push(Session, owner.party, uid, body, columns=columns)
+
+    def keep_payer(self, owner: Role, uid: str, payer: Role | None) -> None:
+        """Refuse to move a session, and with it a driver's data, to another eMSP."""
+        before = Session.objects.filter(owner=owner.party, uid__iexact=uid).exclude(emsp=None)
+        if before.exclude(emsp=payer.party if payer else None).exists():
+            raise Invalid("the session belongs to another eMSP's token")
 
     def receivers(self, owner: Role, push: owned.Push) -> RoleQuerySet:
         """Return the eMSP."""
@@ -93,7 +101,7 @@ class CdrReceiver(ReceiverViewSet):
         body = self.valid_body(self.kind)
         owner = self.owner(body["country_code"], body["party_id"])
         cdr, created = self.take(owner, intake.Claim(owner.party, body))
-        url = "/".join([endpoint_url(version, "cdrs", RECEIVER), *cdr.path])
+        url = join(endpoint_url(version, "cdrs", RECEIVER), *cdr.path)
         return self.success(created=created, headers={"Location": url})
 
     def take(self, owner: Role, claim: intake.Claim) -> tuple[Cdr, bool]:
@@ -130,7 +138,7 @@ class SimpleCdr(CdrReceiver):
             owner.party, draft.body, raw if changed else None, tuple(draft.lacking)
         )
         cdr, created = self.take(owner, claim)
-        url = f"{base_url('2.2')}/cdrs/{cdr.uid}"
+        url = join(base_url("2.2"), "cdrs", cdr.uid)
         return self.success(created=created, message=draft.message, headers={"Location": url})
 
     def check(self, draft: Draft) -> None:
@@ -173,7 +181,7 @@ def _known(owner: Role, body: dict[str, Any]) -> v22.Known:
 def _session(owner: Role, body: dict[str, Any], token: Token | None) -> Any:
     """Return the session that a simplified CDR is about: named, or of the token at that time."""
     sessions = Session.objects.filter(owner=owner.party)
-    if body.get("session_id"):
+    if isinstance(body.get("session_id"), str):
         return (
             sessions.filter(uid__iexact=body["session_id"]).values_list("body", flat=True).first()
         )

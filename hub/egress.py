@@ -27,6 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 BODY_LIMIT = 1024 * 1024
+CHUNK = 65536
 _NETS_BUT_NOT_PUBLIC = [
     ipaddress.ip_network(net)
     for net in (
@@ -72,7 +73,7 @@ class _Exchange:
     """One call in flight, so that the watchdog finds the socket to close."""
 
     deadline: float
-    connection: HTTPConnection | None = None
+    sock: socket.socket | None = None  # http.client forgets it when the answer says close
     expired: threading.Event = field(default_factory=threading.Event)
 
     def remaining(self) -> float:
@@ -83,10 +84,9 @@ class _Exchange:
 
     def expire(self) -> None:
         self.expired.set()
-        sock = self.connection.sock if self.connection else None
-        if sock is not None:
+        if self.sock is not None:
             with suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
 def check_url(url: str, hosts: Collection[str] | None) -> str:
@@ -150,8 +150,7 @@ def call(
                 stream=True,
             )
             with response:
-                content = _read(response, limit)
-            exchange.remaining()
+                content = _read(response, limit, exchange)
         except _FAULTS as error:
             raise _failure(error, exchange) from error
     return Reply(response.status_code, response.headers, content, time.monotonic() - started)
@@ -180,14 +179,16 @@ def _watched(seconds: float) -> Iterator[_Exchange]:
         del _current.exchange
 
 
-def _read(response: requests.Response, limit: int) -> bytes:
+def _read(response: requests.Response, limit: int, exchange: _Exchange) -> bytes:
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise EgressFailedError("the answer is compressed, which the request excluded")
     content = b""
-    while chunk := response.raw.read(limit + 1 - len(content), decode_content=False):
+    while chunk := response.raw.read1(CHUNK, decode_content=False):
+        exchange.remaining()
         content += chunk
         if len(content) > limit:
             raise EgressFailedError(f"the answer is longer than {limit} bytes")
+    exchange.remaining()
     return content
 
 
@@ -237,8 +238,12 @@ class _Guarded(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         return _connect(self.host, self.port or self.default_port)
 
+    def connect(self) -> None:
+        super().connect()
+        _current.exchange.sock = self.sock
+
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _current.exchange.connection = self
+        _current.exchange.sock = self.sock
         super().request(*args, **kwargs)
 
 

@@ -104,7 +104,10 @@ def _evse(evse: Any, stamp: str) -> dict[str, Any]:
     if not uid:
         raise Invalid("evses: uid is required, an identity is not made up")
     rest = {name: value for name, value in evse.items() if name != "id"}
-    connectors = [_connector(item, stamp) for item in evse.get("connectors") or []]
+    given = evse.get("connectors") or []
+    if not isinstance(given, list):
+        raise Invalid("connectors: a list is expected")
+    connectors = [_connector(item, stamp) for item in given]
     return {
         "status": "UNKNOWN",
         "last_updated": stamp,

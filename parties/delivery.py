@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from urllib.parse import quote
 
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models.functions import Least
 from django.utils import timezone
 from psycopg.sql import SQL, Identifier
 
@@ -230,7 +230,7 @@ def _objects(module: str, deliveries: list[Delivery]) -> dict[int, OwnedObject]:
 def _shipment(base: str, delivery: Delivery, item: OwnedObject) -> Shipment:
     receiver = delivery.receiver.party.address
     sender = item.owner.address if item.module in ROUTED else hub_address()
-    method, url = "PUT", client.join(base, *(quote(part, safe="") for part in item.path))
+    method, url = "PUT", client.join(base, *item.path)
     if item.module == "cdrs":
         method, url = "POST", base
     return Shipment(
@@ -293,7 +293,7 @@ def _booking(result: Result) -> None:
     row = Delivery.objects.filter(pk=delivery.pk)
     if result.outcome is Outcome.ACKNOWLEDGED:
         row.update(
-            acknowledged=result.shipment.version,
+            acknowledged=Least(F("wanted"), result.shipment.version),
             acknowledged_at=now,
             attempts=0,
             leased_until=None,

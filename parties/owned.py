@@ -122,7 +122,8 @@ def _inserted(push: Push, stamp: datetime) -> OwnedObject | None:
 
 def _replaced(item: OwnedObject, push: Push, stamp: datetime) -> Change:
     """Replace the row's content, unless that is older or the same."""
-    if stamp < item.last_updated and push.raw is None:
+    told = push.raw is None or bool(push.raw.get("last_updated"))
+    if told and stamp < item.last_updated:
         logger.info("stale push ignored", extra={"kind": item.module, "object": item.pk})
         return Change.STALE
     same = push.body == item.body if push.raw is None else push.raw == item.raw

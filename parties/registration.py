@@ -6,8 +6,10 @@ that a failed handshake changes nothing and leaves the invitation good.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any
 
 from django.conf import settings
@@ -32,6 +34,7 @@ from parties.models import Dialect, Endpoint, Key, Party, Platform, Role
 
 logger = logging.getLogger(__name__)
 CALL_SECONDS = 6.0
+_SEATS = BoundedSemaphore(2)  # of the 4 threads of a web process
 COMPATIBLE = {"2.2.1": ("2.2.1",), "2.2": ("2.2.1", "2.2")}
 
 
@@ -88,7 +91,8 @@ def register(caller: Caller, credentials: Mapping[str, Any], version: str) -> di
         raise MethodNotAllowed("already registered", allow="GET")
     validation.check(Credentials, credentials)
     roles = _claimed_roles(caller.platform, credentials["roles"])
-    found = _discover(caller.platform, credentials["token"], credentials["url"], version)
+    with _seat():
+        found = _discover(caller.platform, credentials["token"], credentials["url"], version)
     return _complete(caller, credentials, roles, found, version)
 
 
@@ -153,6 +157,17 @@ def _claimed_roles(platform: Platform, claimed: list[dict[str, Any]]) -> list[Ro
         if (address, role) not in assigned:
             raise Invalid(f"roles: {address} as {role} is not assigned to this platform")
     return [assigned[name] for name in names]
+
+
+@contextmanager
+def _seat() -> Iterator[None]:
+    """Take one of the few seats for handshakes, so that partners who hang stop nobody else."""
+    if not _SEATS.acquire(blocking=False):
+        raise CannotUseApi("too many handshakes at once, try again in a minute")
+    try:
+        yield
+    finally:
+        _SEATS.release()
 
 
 def _discover(platform: Platform, token: str, url: str, version: str) -> Found | None:

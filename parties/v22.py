@@ -42,7 +42,8 @@ class Draft:
     def message(self) -> str:
         """Return what happened to the object, in one line."""
         told = f"Accepted; normalised: {', '.join(self.repairs)}" if self.repairs else "Success"
-        return f"{told}; incomplete: {', '.join(self.lacking)}" if self.lacking else told
+        lacking = f"{told}; incomplete: {', '.join(self.lacking)}" if self.lacking else told
+        return lacking[:500]
 
 
 def draft(body: Any, owner: Address, uid: str, received: datetime) -> Draft:

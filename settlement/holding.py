@@ -150,10 +150,12 @@ def _held_for_configuration(period: Period) -> CdrQuerySet:
 
 
 def _original_in(period: Period) -> Q:
-    original = Cdr.objects.billable(period).filter(
-        pk=OuterRef("credit_of"), emsp=OuterRef("emsp"), currency=OuterRef("currency")
-    )
-    return Q(Exists(original))
+    """Keep credits whose original is settled in the cell beside theirs.
+
+    Credits then never exceed supplies, not even by rounding, and no document can be negative.
+    """
+    same = {name: OuterRef(name) for name in ("emsp", "currency", "country", "month")}
+    return Q(Exists(Cdr.objects.billable(period).filter(pk=OuterRef("credit_of"), **same)))
 
 
 def _trades(cdrs: CdrQuerySet) -> list[Trade]:

@@ -9,25 +9,21 @@ import base64
 import http.client
 import json
 import os
-import signal
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
 from hub import services
 from tests import objects
-from tests.services import throwaway_data_dir
+from tests.running import RunningHub, fresh_hub
 
-PORT = int(os.environ.get("BENCH_PORT", "8765"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
 RESULT = Path("bench.json")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -43,37 +39,11 @@ class Figure:
     detail: str = ""
 
 
-@contextmanager
-def running_hub() -> Iterator[dict[str, str]]:
-    """Start the whole hub in a throw-away folder; yield its environment."""
-    with throwaway_data_dir() as folder:
-        env = {**os.environ, "DATA_DIR": str(folder), "PORT": str(PORT), "DEMO": "0"}
-        env = {name: env[name] for name in env if name not in {"DATABASE_URL", "REDIS_URL"}}
-        hub = subprocess.Popen(
-            [sys.executable, "-m", "hub.supervisor"], env=env, stdout=subprocess.PIPE, text=True
-        )
-        try:
-            assert hub.stdout
-            while not hub.stdout.readline().startswith("ready"):
-                if hub.poll() is not None:
-                    raise SystemExit("the hub did not start")
-            yield env
-        finally:
-            hub.send_signal(signal.SIGINT)
-            hub.wait(20)
-
-
-def manage(env: dict[str, str], *args: str) -> Any:
-    """Run a management command and return its JSON."""
-    command = [sys.executable, "manage.py", *args, "--json"]
-    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
-
-
 class Caller:
     """A registered platform with keep-alive connections, one per thread."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, hub: RunningHub, token: str) -> None:
+        self.port = urlsplit(hub.url).port
         encoded = base64.b64encode(token.encode()).decode()
         self.headers = {
             "Authorization": f"Token {encoded}",
@@ -82,7 +52,7 @@ class Caller:
 
     def connect(self) -> http.client.HTTPConnection:
         """Open a connection."""
-        return http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
     def call(
         self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes = b""
@@ -96,14 +66,14 @@ class Caller:
         return content
 
 
-def registered(env: dict[str, str], country: str, party: str, role: str) -> Caller:
+def registered(hub: RunningHub, country: str, party: str, role: str) -> Caller:
     """Invite a push-only platform and register it."""
-    invited = manage(env, "add_party", country, party, role, party, "--dialect", "quickstart")
-    guest = Caller(invited["token"])
+    invited = hub.manage("add_party", country, party, role, party, "--dialect", "quickstart")
+    guest = Caller(hub, invited["token"])
     role_body = {"role": role, "business_details": {"name": party}}
     body = {"token": "bench", "url": "http://127.0.0.1:1/versions", "roles": [role_body]}
     answer = guest.call(guest.connect(), "POST", "2.2/credentials", json.dumps(body).encode())
-    return Caller(answer["data"]["token"])
+    return Caller(hub, answer["data"]["token"])
 
 
 def load(caller: Caller, connections: int, request: Callable[[int], tuple[str, str, bytes]]) -> Any:
@@ -127,21 +97,21 @@ def measured(
     name: str, caller: Caller, connections: int, request: Callable[[int], tuple[str, str, bytes]]
 ) -> Figure:
     """Measure one kind of call; the detail has latencies and the web server's CPU per call."""
-    before = web_cpu_seconds()
+    before = web_cpu_seconds(caller.port)
     rate, latencies = load(caller, connections, request)
-    cpu = (web_cpu_seconds() - before) / max(len(latencies), 1) * 1000
+    cpu = (web_cpu_seconds(caller.port) - before) / max(len(latencies), 1) * 1000
     cuts = statistics.quantiles(latencies, n=100)
     detail = f"p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms, web CPU {cpu:.2f} ms"
     return Figure(f"{name}, {connections} connection(s)", rate, "/s", detail)
 
 
-def web_cpu_seconds() -> float:
-    """Return the CPU time of all web processes of this hub so far."""
+def web_cpu_seconds(port: int | None) -> float:
+    """Return the CPU time of all web processes of the hub on a port so far."""
     total = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             command = (stat.parent / "cmdline").read_bytes()
-            if b"granian" in command and str(PORT).encode() in command:
+            if b"granian" in command and str(port).encode() in command:
                 fields = stat.read_text().rsplit(")", 1)[1].split()
                 total += int(fields[11]) + int(fields[12])
         except OSError:
@@ -149,9 +119,9 @@ def web_cpu_seconds() -> float:
     return total / TICKS
 
 
-def floor(env: dict[str, str], body: bytes) -> Figure:
+def floor(hub: RunningHub, body: bytes) -> Figure:
     """Measure what one raw connection does: upsert the same body, one commit each."""
-    url = services.database_url(Path(env["DATA_DIR"]))
+    url = services.database_url(hub.data_dir)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE bench_floor (id text PRIMARY KEY, body jsonb)")
         until, count = time.monotonic() + SECONDS, 0
@@ -170,13 +140,13 @@ def write(body: dict[str, Any]) -> bytes:
     return json.dumps(body, default=float).encode()
 
 
-def scenario(env: dict[str, str]) -> Iterator[Figure]:
+def scenario(hub: RunningHub) -> Iterator[Figure]:
     """Measure everything in turn."""
-    cpo, emsp = registered(env, "NL", "BEN", "CPO"), registered(env, "DE", "BEN", "EMSP")
+    cpo, emsp = registered(hub, "NL", "BEN", "CPO"), registered(hub, "DE", "BEN", "EMSP")
     owner, payer = objects.Owner("NL", "BEN"), objects.Owner("DE", "BEN")
     card = write(objects.token(payer))
     emsp.call(emsp.connect(), "PUT", "2.2.1/receiver/tokens/DE/BEN/CARD1", card)
-    yield floor(env, write(objects.location(owner)))
+    yield floor(hub, write(objects.location(owner)))
     for connections in (1, 8):
         yield measured("PUT location", cpo, connections, lambda n: put_location(owner, n))
     for connections in (1, 8):
@@ -188,7 +158,7 @@ def scenario(env: dict[str, str]) -> Iterator[Figure]:
     yield measured("GET page of 50, first", emsp, 8, lambda n: page)
     deep = ("GET", "2.2.1/sender/locations?limit=50&offset=1000", b"")
     yield measured("GET page of 50, at 1000", emsp, 8, lambda n: deep)
-    yield closing(env)
+    yield closing(hub)
 
 
 def put_location(owner: Any, number: int) -> tuple[str, str, bytes]:
@@ -204,10 +174,10 @@ def post_cdr(owner: Any, payer: Any, number: int) -> tuple[str, str, bytes]:
     return "POST", "2.2.1/receiver/cdrs", write(body)
 
 
-def closing(env: dict[str, str]) -> Figure:
+def closing(hub: RunningHub) -> Figure:
     """Measure the close of the month with all the CDRs that were just sent."""
     started = time.monotonic()
-    result = manage(env, "close_period", "2026-11", "--force")
+    result = hub.manage("close_period", "2026-11", "--force")
     seconds = time.monotonic() - started
     detail = f"{result['cdrs']} CDRs, {len(result['documents'])} documents, start-up included"
     return Figure("close_period", seconds, "s", detail)
@@ -224,8 +194,8 @@ def table(figures: list[Figure]) -> Iterator[str]:
 
 def main() -> None:
     """Run the benchmarks."""
-    with running_hub() as env:
-        figures = list(scenario(env))
+    with fresh_hub() as hub:
+        figures = list(scenario(hub))
     print("\n".join(table(figures)))  # noqa: T201 - this is what it is for
     RESULT.write_text(json.dumps([vars(item) for item in figures], indent=2) + "\n")
 

@@ -113,3 +113,12 @@ def test_an_ellipsis_is_not_json(visitor) -> None:
     )
     answer = guest.run("location")
     assert (answer.status, answer.envelope["status_code"]) == (400, 2001)
+
+
+def test_a_chunked_body_is_read(visitor) -> None:
+    guest = visitor("FR", "CHU", "CPO")
+    register(guest)
+    call = guest.calls["location"].rstrip()
+    guest.calls["location"] = call + ' -H "Transfer-Encoding: chunked"'
+    answer = guest.run("location")
+    assert (answer.status, answer.envelope["status_code"]) == (201, 1000)

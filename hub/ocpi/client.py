@@ -4,6 +4,7 @@ import base64
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from hub import egress
 from hub.ocpi import json
@@ -45,8 +46,8 @@ def authorization(token: str, form: str) -> str:
 
 
 def join(base: str, *segments: str) -> str:
-    """Join URL and path segments with exactly one slash between them."""
-    return "/".join([base.rstrip("/"), *segments])
+    """Join URL and path segments, percent-encoded, with exactly one slash between them."""
+    return "/".join([base.rstrip("/"), *(quote(segment, safe="") for segment in segments)])
 
 
 def send(

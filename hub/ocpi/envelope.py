@@ -5,6 +5,7 @@ Source: OCPI 2.2.1, transport_and_format, "Response format"; status_codes.
 
 import logging
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any
 
 import orjson
@@ -114,6 +115,8 @@ def refuse_body_tricks(request: HttpRequest) -> None:
     """Refuse, before anything is read, what is too large or not plain UTF-8 JSON."""
     if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
         raise NotFound("no such resource: a NUL character in the URL")
+    if request.headers.get("Transfer-Encoding") and not request.META.get("CONTENT_LENGTH"):
+        _take_chunks(request)
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or int(length) > MAX_BODY:
         raise TooLarge(f"a body has at most {MAX_BODY} bytes")
@@ -122,6 +125,13 @@ def refuse_body_tricks(request: HttpRequest) -> None:
     charset = request.content_params.get("charset", "utf-8") if request.content_params else "utf-8"
     if charset.strip('"').lower() not in {"utf-8", "utf8"}:
         raise NotJson("only UTF-8 is accepted")
+
+
+def _take_chunks(request: HttpRequest) -> None:
+    """Read a chunked body, which WSGI servers join but Django takes for empty."""
+    content = request.META["wsgi.input"].read(MAX_BODY + 1)
+    request.META["CONTENT_LENGTH"] = str(len(content))
+    request._stream = BytesIO(content)
 
 
 def _enveloped(response: HttpResponseBase) -> HttpResponse:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from hub.ocpi.errors import Invalid
 
-SAFE_ID = re.compile(r"^[A-Za-z0-9._:/+=@~-]{1,255}$")
+SAFE_ID = re.compile(r"^[A-Za-z0-9._:/+=@~{}-]{1,255}$")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ def parse(text: str) -> datetime:
     Raises ValueError for a date that does not exist (the wire pattern admits a 31st of February).
     """
     date, _, clock = text.rstrip("Zz").partition("T")
+    if "+" in clock or "-" in clock:
+        raise ValueError("a DateTime is UTC and has no offset")
     year, month, day = (int(part) for part in date.split("-"))
     return datetime.fromisoformat(f"{year:04}-{month:02}-{day:02}T{_padded(clock)}").replace(
         tzinfo=UTC

@@ -255,3 +255,31 @@ def test_of_two_cdrs_of_one_session_at_once_one_is_held(cpo, emsp):
     for thread in threads:
         thread.join()
     assert sorted(Cdr.objects.values_list("state", flat=True)) == ["accepted"] + ["held"] * 7
+
+
+def test_spelling_does_not_hide_a_duplicate(cpo, emsp):
+    first = objects.cdr(cpo.address, emsp.address, session_id=None)
+    cpo.post(PATH, first)
+    place = first["cdr_location"] | {"evse_uid": "e1"}
+    token = objects.cdr_token(emsp.address, uid="card1")
+    again = {"id": "C2", "start_date_time": "2026-11-10T08:00:00", "cdr_location": place}
+    cpo.post(PATH, {**first, **again, "cdr_token": token})
+    assert codes(Cdr.objects.get(uid="C2")) == {"same_start"}
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_credit_is_of_the_same_trade_and_of_what_is_billed(cpo, emsp, held):
+    joined("AT", "OTH", "EMSP")
+    first = objects.cdr(cpo.address, emsp.address)
+    cpo.post(PATH, first | ({"total_energy": D(900)} if held else {}))
+    place = first["cdr_location"] | ({} if held else {"country": "DEU"})
+    credit = {"credit": True, "credit_reference_id": "C1", "total_cost": {"excl_vat": D("-10.00")}}
+    cpo.post(PATH, {**first, "id": "C2", "cdr_location": place, **credit})
+    assert codes(Cdr.objects.get(uid="C2")) == {"credit_of_held" if held else "credit_not_exact"}
+
+
+def test_the_location_of_a_cdr_is_a_proper_url(cpo, emsp):
+    reply = cpo.post(PATH, objects.cdr(cpo.address, emsp.address, id="A ?#1"))
+    location = reply.headers["Location"]
+    assert location.endswith("/NL/CPO/A%20%3F%231")
+    assert cpo.get(location.split("/ocpi/")[1]).data["id"] == "A ?#1"

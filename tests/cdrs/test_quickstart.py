@@ -159,3 +159,10 @@ def test_tokens_with_the_same_contract_are_not_guessed_between(cpo, emsp, token)
     twin = objects.token(emsp.address, uid="CARD2", contract_id="de8acC12")
     emsp.put(f"2.2.1/receiver/tokens/{emsp.path}/CARD2", twin)
     assert "cdr_token" in cpo.post(PATH, GUIDE).message
+
+
+def test_nobody_attracts_anothers_driver_by_the_name_of_a_contract(cpo, emsp, token):
+    thief = joined("AT", "THI", "EMSP")
+    body = objects.token(thief.address, uid="X", contract_id="CARD1")
+    thief.put(f"2.2.1/receiver/tokens/{thief.path}/X", body)
+    assert "cdr_token" in cpo.post(PATH, {**GUIDE, "auth_id": "CARD1"}).message

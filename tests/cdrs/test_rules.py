@@ -117,6 +117,8 @@ HOLDS = [
     ("credit_reference_unknown", CREDIT, {"original": replace(ORIGINAL, credit=True)}),
     ("credit_not_exact", {**CREDIT, "total_cost": price("-9.99")}, {"original": ORIGINAL}),
     ("credit_not_exact", {**CREDIT, "currency": "USD"}, {"original": ORIGINAL}),
+    ("credit_not_exact", CREDIT, {"original": replace(ORIGINAL, same_trade=False)}),
+    ("credit_of_held", CREDIT, {"original": replace(ORIGINAL, accepted=False)}),
     ("credited_twice", CREDIT, {"original": replace(ORIGINAL, credited=True)}),
     ("credit_after_settlement", CREDIT, {"original": replace(ORIGINAL, settled=True)}),
 ]

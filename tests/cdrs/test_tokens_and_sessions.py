@@ -60,3 +60,12 @@ def test_a_session_of_an_unknown_token_owner_is_kept_and_sent_to_nobody(cpo, ems
     assert cpo.put(f"2.2.1/receiver/sessions/{cpo.path}/S1", body).http == 201
     assert owed("sessions") == []
     assert emsp.get("2.2.1/sender/sessions").data == []
+
+
+def test_a_session_is_not_moved_to_another_emsp(cpo, emsp):
+    other = joined("AT", "OTH", "EMSP", modules=["sessions"])
+    path = f"2.2.1/receiver/sessions/{cpo.path}/S1"
+    cpo.put(path, objects.session(cpo.address, emsp.address))
+    moved = objects.session(cpo.address, other.address, last_updated="2026-11-10T11:00:00Z")
+    assert cpo.put(path, moved).code == 2001
+    assert owed("sessions") == ["DE*EMP"]

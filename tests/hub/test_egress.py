@@ -66,7 +66,16 @@ def drip_header(peer):
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("behave", [drip_body, drip_header, lambda peer: time.sleep(5)])
+def drip_and_close(peer):
+    peer.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    for _ in range(100):
+        peer.sendall(b"x")
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "behave", [drip_body, drip_header, drip_and_close, lambda peer: time.sleep(5)]
+)
 def test_the_deadline_is_total(server, behave):
     url, started = server(behave), time.monotonic()
     with pytest.raises(egress.EgressFailedError) as caught:

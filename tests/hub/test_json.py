@@ -1,5 +1,6 @@
 """The strict, exact JSON reader and writer."""
 
+import time
 from decimal import Decimal
 
 import pytest
@@ -46,6 +47,14 @@ def test_numbers_keep_every_digit():
 def test_it_refuses(raw, reason):
     with pytest.raises(json.JsonError, match=f"(?i){reason}"):
         json.loads(raw)
+
+
+def test_an_unterminated_string_costs_no_more_than_its_length():
+    raw = b"[" + b"[]," * 40 + b'"' + b'\\"' * 1_000_000
+    started = time.process_time()
+    with pytest.raises(json.JsonError):
+        json.loads(raw)
+    assert time.process_time() - started < 2  # a second look at each quote would take hours
 
 
 def test_nesting_of_32_is_read_and_brackets_in_strings_do_not_count():

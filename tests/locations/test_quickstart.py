@@ -128,3 +128,10 @@ def test_numbers_as_coordinates_are_taken(cpo):
     body = stored().body
     assert body["coordinates"] == {"latitude": "-33.4488912", "longitude": "-70.00000"}
     assert body["time_zone"] == "America/Santiago"
+
+
+def test_an_older_time_that_was_told_is_stale_here_too(cpo):
+    cpo.put(PATH, {**GUIDE, "name": "New", "last_updated": "2026-11-20T00:00:00Z"})
+    reply = cpo.put(PATH, {**GUIDE, "name": "Old", "last_updated": "2026-10-20T00:00:00Z"})
+    assert "Ignored" in reply.message
+    assert stored().name == "New"

@@ -11,6 +11,7 @@ from hub.ocpi import client, json
 from hub.ocpi.messages import Address
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
+from locations.models import Location
 from parties import delivery, keys
 from parties.delivery import Outcome
 from parties.models import Delivery, Endpoint, Platform
@@ -247,3 +248,11 @@ def test_bodies_keep_their_digits(cpo, emsp, partner):
     drain(emsp)
     assert b'"amount":15.00' in partner.received[0].content
     assert json.loads(partner.received[0].content)["amount"] == objects.D("15.00")
+
+
+def test_more_than_was_wanted_is_acknowledged_as_what_was_wanted(cpo, emsp, partner):
+    put(cpo)
+    Location.objects.update(version=5)
+    drain(emsp)
+    row = Delivery.objects.get()
+    assert (row.acknowledged, row.wanted) == (1, 1)

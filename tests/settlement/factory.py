@@ -90,7 +90,6 @@ def credit(original: Cdr, **facts: object) -> Cdr:
         str(-original.total_excl_vat),
         energy=str(original.energy_kwh),
         currency=original.currency,
-        country=original.country,
         month=original.month,
-        **{"credit_of": original, **facts},
+        **{"country": original.country, "credit_of": original, **facts},
     )

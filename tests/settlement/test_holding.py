@@ -1,6 +1,7 @@
 """What cannot be billed is held with the reason, and comes back when the reason is gone."""
 
 import datetime as dt
+from decimal import Decimal
 
 import pytest
 
@@ -128,3 +129,15 @@ def test_a_credit_is_held_unless_its_original_is_settled_beside_it() -> None:
     assert codes(stray) == {"credit_without_original"}
     assert codes(beside) == set()
     assert Document.objects.get(party=seller).net == 50
+
+
+def test_credits_never_exceed_supplies_by_rounding() -> None:
+    seller, payer = factory.cpo(), factory.emsp()
+    originals = [factory.cdr(seller, payer, "0.0040", country=country) for country in ("FR", "DE")]
+    credits = [factory.credit(original, country="FR") for original in originals]
+    factory.cdr(seller, payer, "12.5000")
+    close()
+    for credit in credits:
+        credit.refresh_from_db()
+    assert [credit.state for credit in credits] == ["accepted", "held"]
+    assert Document.objects.get(party=seller).net == Decimal("12.50")
