@@ -10,7 +10,7 @@ from cdrs import intake, v22
 from cdrs.models import Cdr, Session, Token
 from hub.ocpi import times, types, validation
 from hub.ocpi.client import join
-from hub.ocpi.errors import Invalid, UnknownToken
+from hub.ocpi.errors import Invalid, NotFound, UnknownToken
 from hub.ocpi.messages import Address
 from hub.ocpi.versions import RECEIVER, base_url, endpoint_url
 from parties import owned, routing
@@ -99,7 +99,10 @@ class CdrReceiver(ReceiverViewSet):
     def create(self, request: Request, version: str) -> Response:
         """Take a CDR in; the answer says where the CPO can read it back."""
         body = self.valid_body(self.kind)
-        owner = self.owner(body["country_code"], body["party_id"])
+        try:
+            owner = self.owner(body["country_code"], body["party_id"])
+        except NotFound as error:
+            raise Invalid(error.message) from error
         cdr, created = self.take(owner, intake.Claim(owner.party, body))
         url = join(endpoint_url(version, "cdrs", RECEIVER), *cdr.path)
         return self.success(created=created, headers={"Location": url})

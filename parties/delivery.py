@@ -301,13 +301,12 @@ def _booking(result: Result) -> None:
         )
         return
     attempts = delivery.attempts + 1
-    row.filter(wanted=delivery.wanted).update(state=_state_after(delivery, result.outcome))
-    row.update(
+    row.filter(wanted=delivery.wanted).update(  # a newer version starts afresh
+        state=_state_after(delivery, result.outcome),
         attempts=attempts,
         next_attempt_at=now + delay(delivery.module, attempts, result.outcome),
-        leased_until=None,
-        last_answer=result.answer,
     )
+    row.update(leased_until=None, last_answer=result.answer)
 
 
 def _state_after(delivery: Delivery, outcome: Outcome) -> str:

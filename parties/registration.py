@@ -189,7 +189,6 @@ def _call_back(platform: Platform, token: str, url: str, version: str) -> Found:
         peer = client.Peer(token, client.PLAIN, hosts)
         answer = _get(peer, url)
     offered = _data(answer, list, url)
-    validation.check(Version, offered[0] if offered else {})
     entry = _mutual(offered, version)
     details = _data(_get(peer, str(entry["url"])), dict, "version details")
     endpoints = _endpoints(details)
@@ -213,7 +212,10 @@ def _data(answer: client.Answer, kind: type, what: str) -> Any:
 
 
 def _mutual(offered: list[Any], version: str) -> dict[str, Any]:
-    entries = {item["version"]: item for item in offered if isinstance(item, dict)}
+    valid = [item for item in offered if not validation.problems(Version, item)]
+    if not valid:
+        raise CannotUseApi("the versions list holds no version with its URL")
+    entries = {item["version"]: item for item in valid}
     for wanted in COMPATIBLE[version]:
         if wanted in entries:
             return dict(entries[wanted])

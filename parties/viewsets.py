@@ -135,7 +135,8 @@ class OcpiViewSet(ViewSet):
     ) -> Response:
         """Add the routing headers of the answer of a functional module."""
         answer: Response = super().finalize_response(request, response, *args, **kwargs)
-        if self.module and isinstance(request.user, Caller):
+        # Not request.user: after a refusal that would authenticate, and fail, once more.
+        if self.module and isinstance(getattr(request, "_user", None), Caller):
             for name, value in self._answer_route().headers().items():
                 answer[name] = value
         return answer

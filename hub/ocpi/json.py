@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -101,7 +101,10 @@ def _integer(text: str) -> int:
 
 
 def _decimal(text: str) -> Decimal:
-    value = Decimal(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise JsonError(f"a number has more than {MAX_DIGITS} digits in its exponent") from error
     exponent = value.as_tuple().exponent
     if len(text) > 2 * MAX_DIGITS or not isinstance(exponent, int) or abs(exponent) > MAX_DIGITS:
         raise JsonError(f"a number has more than {MAX_DIGITS} digits on a side of the point")

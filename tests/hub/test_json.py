@@ -35,6 +35,7 @@ def test_numbers_keep_every_digit():
         (b"[" * 33 + b"]" * 33, "nested deeper than 32"),
         (b'{"a":' * 100_000, "nested deeper than 32"),
         (b"[1234567890123456789]", "more than 18 digits"),
+        (b"[1e99999999999999999999]", "digits in its exponent"),
         (b"[1e400000000]", "more than 18 digits"),
         (b"[0.1234567890123456789012345]", "more than 18 digits"),
         (b"[1234567890123456789.5]", "more than 18 digits"),

@@ -111,9 +111,10 @@ def test_an_error_of_the_hub_itself_is_an_envelope_without_its_text(cpo, monkeyp
 
 @pytest.mark.parametrize("header", [None, "", "Token", "Token wrong", "Basic x", "Token a,Token b"])
 def test_who_shows_no_valid_token_is_refused_the_same_way(cpo, header):
-    reply = cpo.get("versions", Authorization=header)
-    assert (reply.http, reply.code) == (401, 2000)
-    assert reply.headers["WWW-Authenticate"] == "Token"
+    for method, path in (("GET", "versions"), ("GET", "2.2.1/sender/tokens"), ("PUT", PUT)):
+        reply = cpo.call(method, path, Authorization=header)
+        assert (reply.http, reply.code) == (401, 2000)
+        assert reply.headers["WWW-Authenticate"] == "Token"
 
 
 def test_a_token_is_taken_plain_or_in_base64(cpo):

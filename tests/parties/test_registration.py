@@ -106,6 +106,13 @@ def test_a_partner_without_our_version_is_3002(desk, guest, monkeypatch):
     nothing_happened(guest)
 
 
+@pytest.mark.parametrize("offered", [["x"], [{"version": []}], [{"version": "2.2.1", "url": 5}]])
+def test_a_junk_list_of_versions_is_3001(desk, guest, monkeypatch, offered):
+    monkeypatch.setattr(Desk, "_handle", lambda self, received: (200, offered, {}))
+    assert guest.post(POST, credentials(desk)).code == 3001
+    nothing_happened(guest)
+
+
 def test_a_partner_that_wants_its_token_plain_gets_it_plain(desk, guest):
     desk.token_form = "plain"
     assert guest.post(POST, credentials(desk)).code == 1000
