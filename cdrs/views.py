@@ -57,15 +57,8 @@ class SessionReceiver(ReceiverViewSet):
     def push(self, owner: Role, uid: str, body: dict[str, Any]) -> owned.Push:
         """Return the session with the eMSP that it is for."""
         payer = _payer(body)
-        self.keep_payer(owner, uid, payer)
         columns = {"emsp": payer.party if payer else None}
         return owned.Push(Session, owner.party, uid, body, columns=columns)
-
-    def keep_payer(self, owner: Role, uid: str, payer: Role | None) -> None:
-        """Refuse to move a session, and with it a driver's data, to another eMSP."""
-        before = Session.objects.filter(owner=owner.party, uid__iexact=uid).exclude(emsp=None)
-        if before.exclude(emsp=payer.party if payer else None).exists():
-            raise Invalid("the session belongs to another eMSP's token")
 
     def receivers(self, owner: Role, push: owned.Push) -> RoleQuerySet:
         """Return the eMSP."""

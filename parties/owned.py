@@ -121,7 +121,14 @@ def _inserted(push: Push, stamp: datetime) -> OwnedObject | None:
 
 
 def _replaced(item: OwnedObject, push: Push, stamp: datetime) -> Change:
-    """Replace the row's content, unless that is older or the same."""
+    """Replace the row's content, unless that is older or the same.
+
+    Who an object is for (`columns`) stays as it was first told: raises Invalid, under the lock.
+    """
+    if any(
+        getattr(item, name) not in {None, value} for name, value in (push.columns or {}).items()
+    ):
+        raise Invalid("it belongs to another party's token")
     told = push.raw is None or bool(push.raw.get("last_updated"))
     if told and stamp < item.last_updated:
         logger.info("stale push ignored", extra={"kind": item.module, "object": item.pk})

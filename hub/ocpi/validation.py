@@ -9,6 +9,7 @@ import msgspec
 from hub.ocpi.errors import Invalid, Problem
 
 MAX_PROBLEMS = 50
+MAX_ITEMS = 10_000
 
 
 def check(kind: type[msgspec.Struct], body: Any) -> None:
@@ -33,10 +34,15 @@ def problems(kind: type[msgspec.Struct], body: Any) -> list[Problem]:
 
 
 def without_nulls(value: Any) -> Any:
-    """Return the value without the members that are null."""
+    """Return the value without the members that are null.
+
+    Raises Invalid for a list that no honest object has.
+    """
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
+        if len(value) > MAX_ITEMS:
+            raise Invalid(f"a list has at most {MAX_ITEMS} items")
         return [without_nulls(item) for item in value]
     return value
 

@@ -108,6 +108,12 @@ def test_url_and_body_must_agree_and_dates_exist(cpo, stranger, members):
     assert put(cpo, objects.location(cpo.address, **members), uid="L1").code == 2001
 
 
+def test_a_list_without_end_is_refused_at_once(cpo):
+    reply = put(cpo, objects.location(cpo.address, evses=[1] * 10_001))
+    assert (reply.http, reply.code) == (200, 2001)
+    assert "at most 10000" in reply.message
+
+
 def test_nobody_speaks_for_somebody_else(cpo, emsp, stranger):
     body = objects.location(cpo.address)
     put(cpo, body)
