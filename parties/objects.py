@@ -67,6 +67,8 @@ class ReceiverViewSet(OcpiViewSet):
         named = (body["country_code"].upper(), body["party_id"].upper())
         if named != (owner.party.country_code, owner.party.party_id):
             raise Invalid(f"the body belongs to {'*'.join(named)}, the URL to {owner.party}")
+        if not uid.isascii() or not uid.isprintable():
+            raise Invalid("an id has printable ASCII characters only")
         if body[self.key].upper() != uid.upper():
             raise Invalid(f"the body's {self.key} {body[self.key]} is not the URL's {uid}")
 

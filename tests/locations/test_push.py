@@ -114,6 +114,12 @@ def test_a_list_without_end_is_refused_at_once(cpo):
     assert "at most 10000" in reply.message
 
 
+@pytest.mark.parametrize("uid", ["%EF%AC%811", "FI1%0A"])
+def test_an_id_is_not_folded_into_another(cpo, uid):
+    assert put(cpo, objects.location(cpo.address, id="FI1"), uid=uid).code == 2001
+    assert not Location.objects.exists()
+
+
 def test_nobody_speaks_for_somebody_else(cpo, emsp, stranger):
     body = objects.location(cpo.address)
     put(cpo, body)
