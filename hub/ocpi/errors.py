@@ -119,12 +119,6 @@ class UnknownReceiver(OcpiError):
     status_code = 4001
 
 
-class ReceiverNotConnected(OcpiError):
-    """The addressed party is known but not connected."""
-
-    status_code = 4003
-
-
 STATUS_BY_HTTP: dict[int, Any] = {
     400: (2000, "bad request"),
     403: (2000, "not allowed (is the URL the https one?)"),
