@@ -20,6 +20,7 @@ from hub.ocpi.errors import Invalid
 from parties import owned, routing
 from parties.models import Party, Role
 
+HOLD_LACKING = not settings.SANDBOX  # there the guide's calls lead to an invoice, as they stand
 LATE_HOLD = None if settings.SANDBOX else timedelta(days=30)
 
 
@@ -67,6 +68,7 @@ def context_for(claim: Claim, facts: Facts, payer: Role | None, now: datetime) -
         location_known=_location_known(claim, facts),
         late_hold=LATE_HOLD,
         lacking=claim.lacking,
+        hold_lacking=HOLD_LACKING,
     )
     if facts.credit:
         return replace(context, original=_original_of(claim.owner, facts, payer))

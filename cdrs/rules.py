@@ -56,6 +56,7 @@ class Context:
     original: Original | None = None
     late_hold: timedelta | None = None
     lacking: tuple[str, ...] = ()
+    hold_lacking: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,14 @@ def contract_differs(facts: Facts, context: Context) -> str | None:
 def incomplete(facts: Facts, context: Context) -> str | None:
     """What the quick-start dialect left out and the hub could not derive."""
     return f"could not be derived: {', '.join(context.lacking)}" if context.lacking else None
+
+
+@rule(HOLD)
+def not_shown_to_the_emsp(facts: Facts, context: Context) -> str | None:
+    """Nobody pays for what cannot be sent to them as valid OCPI (in the sandbox they do)."""
+    if not context.hold_lacking or not context.lacking:
+        return None
+    return f"it cannot be sent to the eMSP without {', '.join(context.lacking)}"
 
 
 # Duplicates

@@ -18,9 +18,11 @@ urlpatterns = [
     *interfaces("tokens", TokenReceiver, TokenSender),
     *interfaces("sessions", SessionReceiver, SessionSender),
     *lists("cdrs", CdrSender),
-    re_path(rf"{VERSION}/receiver/cdrs/?$", CdrReceiver.as_view({"post": "create"})),
-    re_path(rf"{VERSION}/receiver/cdrs/{OWNER}/{UID}/?$", CdrReceiver.as_view({"get": "retrieve"})),
-    re_path(rf"^2\.2/sessions/{UID}/?$", SimpleSession.as_view(PUSHED)),
-    re_path(r"^2\.2/cdrs/?$", SimpleCdr.as_view({"post": "create"})),
-    re_path(rf"^2\.2/cdrs/{UID}/?$", SimpleCdr.as_view({"get": "retrieve"})),
+    re_path(rf"{VERSION}/receiver/cdrs/?\Z", CdrReceiver.as_view({"post": "create"})),
+    re_path(
+        rf"{VERSION}/receiver/cdrs/{OWNER}/{UID}/?\Z", CdrReceiver.as_view({"get": "retrieve"})
+    ),
+    re_path(rf"^2\.2/sessions/{UID}/?\Z", SimpleSession.as_view(PUSHED)),
+    re_path(r"^2\.2/cdrs/?\Z", SimpleCdr.as_view({"post": "create"})),
+    re_path(rf"^2\.2/cdrs/{UID}/?\Z", SimpleCdr.as_view({"get": "retrieve"})),
 ]

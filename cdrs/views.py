@@ -58,7 +58,7 @@ class SessionReceiver(ReceiverViewSet):
         """Return the session with the eMSP that it is for."""
         payer = _payer(body)
         columns = {"emsp": payer.party if payer else None}
-        return owned.Push(Session, owner.party, uid, body, columns=columns)
+        return owned.Push(Session, owner.party, body["id"], body, columns=columns)
 
     def receivers(self, owner: Role, push: owned.Push) -> RoleQuerySet:
         """Return the eMSP."""

@@ -15,6 +15,6 @@ from parties.paths import PUSHED, UID, interfaces
 urlpatterns = [
     *interfaces("locations", LocationReceiver, LocationSender),
     *interfaces("tariffs", TariffReceiver, TariffSender),
-    re_path(rf"^2\.2/locations/{UID}/?$", SimpleLocation.as_view(PUSHED)),
-    re_path(rf"^2\.2/tariffs/{UID}/?$", SimpleTariff.as_view(PUSHED)),
+    re_path(rf"^2\.2/locations/{UID}/?\Z", SimpleLocation.as_view(PUSHED)),
+    re_path(rf"^2\.2/tariffs/{UID}/?\Z", SimpleTariff.as_view(PUSHED)),
 ]

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import QuerySet, Sum, TextField, Window
+from django.db.models.functions import Cast, Length
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,6 +18,8 @@ from parties import owned, routing
 from parties.models import Dialect, OwnedObject, Role, RoleQuerySet
 from parties.v22 import Draft
 from parties.viewsets import OcpiViewSet
+
+PAGE_BYTES = 4 * 1024 * 1024
 
 
 class ReceiverViewSet(OcpiViewSet):
@@ -51,7 +53,9 @@ class ReceiverViewSet(OcpiViewSet):
 
     def push(self, owner: Role, uid: str, body: dict[str, Any]) -> owned.Push:
         """Return what is to be stored."""
-        return owned.Push(self.model, owner.party, uid, body, identity=self.identity(body))
+        return owned.Push(
+            self.model, owner.party, body[self.key], body, identity=self.identity(body)
+        )
 
     def identity(self, body: dict[str, Any] | None) -> dict[str, Any]:
         """Return what besides the id makes an object the same."""
@@ -98,9 +102,10 @@ class SenderViewSet(OcpiViewSet):
             rows = rows.filter(last_updated__gte=page.date_from)
         if page.date_to:
             rows = rows.filter(last_updated__lt=page.date_to)
-        texts = list(bodies(rows)[page.offset : page.offset + page.limit])
+        texts = affordable(rows[page.offset : page.offset + page.limit])
         url = endpoint_url(version, self.module, SENDER)
-        return self.success(Stored(texts), headers=page.headers(url, rows.count()))
+        headers = page.headers(url, total=rows.count(), shown=len(texts))
+        return self.success(Stored(texts), headers=headers)
 
     def retrieve(self, request: Request, version: str, uid: str) -> Response:
         """Return one object; an id that two owners use needs OCPI-to-*."""
@@ -121,6 +126,16 @@ class SenderViewSet(OcpiViewSet):
 def bodies(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the bodies of objects as the JSON text the database holds."""
     return rows.values_list(Cast("body", TextField()), flat=True)
+
+
+def affordable(page: QuerySet[Any]) -> list[str]:
+    """Return the bodies of a page from its start on, 4 MiB of them or a single larger one."""
+    text = Cast("body", TextField())
+    running = Window(Sum(Length(text)), order_by="pk")
+    rows = page.model._default_manager.filter(pk__in=page.values("pk")).annotate(
+        text=text, before=running - Length(text)
+    )
+    return list(rows.filter(before__lt=PAGE_BYTES).order_by("pk").values_list("text", flat=True))
 
 
 def one(rows: QuerySet[Any], missing: type[NotFound]) -> Stored:

@@ -9,10 +9,10 @@ from parties.views import CredentialsViewSet, NothingViewSet, VersionViewSet
 _ANY: dict[str, Any] = dict.fromkeys(NothingViewSet.http_method_names, "answer")
 
 urlpatterns = [
-    re_path(r"^versions/?$", VersionViewSet.as_view({"get": "list"})),
-    re_path(r"^(?P<version>2\.2\.1|2\.2)/?$", VersionViewSet.as_view({"get": "retrieve"})),
+    re_path(r"^versions/?\Z", VersionViewSet.as_view({"get": "list"})),
+    re_path(r"^(?P<version>2\.2\.1|2\.2)/?\Z", VersionViewSet.as_view({"get": "retrieve"})),
     re_path(
-        r"^(?P<version>2\.2\.1|2\.2)/credentials/?$",
+        r"^(?P<version>2\.2\.1|2\.2)/credentials/?\Z",
         CredentialsViewSet.as_view({"get": "retrieve", "post": "create"}),
     ),
     re_path(r"^", NothingViewSet.as_view(_ANY)),

@@ -31,17 +31,18 @@ class Page:
             date_to=_date(query, "date_to"),
         )
 
-    def headers(self, url: str, total: int) -> dict[str, str]:
-        """Return the headers of this page of a list of `total` objects at a URL."""
+    def headers(self, url: str, *, total: int, shown: int) -> dict[str, str]:
+        """Return the headers of this page, which shows some of a list of `total` objects."""
         found = {"X-Total-Count": str(total), "X-Limit": str(self.limit)}
-        if self.offset + self.limit < total:
-            found["Link"] = f'<{url}?{self._next_query()}>; rel="next"'
+        following = self.offset + shown
+        if shown and following < total:
+            found["Link"] = f'<{url}?{self._query(following)}>; rel="next"'
         return found
 
-    def _next_query(self) -> str:
+    def _query(self, offset: int) -> str:
         dates = (("date_from", self.date_from), ("date_to", self.date_to))
         filters = {name: times.render(value) for name, value in dates if value}
-        return urlencode({**filters, "offset": self.offset + self.limit, "limit": self.limit})
+        return urlencode({**filters, "offset": offset, "limit": self.limit})
 
 
 def _number(query: QueryDict, name: str, default: int, *, least: int) -> int:

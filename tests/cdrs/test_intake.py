@@ -283,3 +283,8 @@ def test_the_location_of_a_cdr_is_a_proper_url(cpo, emsp):
     location = reply.headers["Location"]
     assert location.endswith("/NL/CPO/A%20%3F%231")
     assert cpo.get(location.split("/ocpi/")[1]).data["id"] == "A ?#1"
+
+
+def test_the_location_of_a_cdr_with_a_slash_in_its_id_leads_back_to_it(cpo, emsp):
+    reply = cpo.post(PATH, objects.cdr(cpo.address, emsp.address, id="2026/0001"))
+    assert cpo.get(reply.headers["Location"].split("/ocpi/")[1]).data["id"] == "2026/0001"

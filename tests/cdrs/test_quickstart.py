@@ -93,6 +93,14 @@ def test_without_a_place_it_is_settled_but_not_sent_as_valid(cpo, emsp, token):
     assert not Delivery.objects.filter(module="cdrs").exists()
 
 
+def test_in_live_it_is_held_since_nobody_pays_for_what_they_cannot_see(
+    cpo, emsp, token, monkeypatch
+):
+    monkeypatch.setattr("cdrs.intake.HOLD_LACKING", True)
+    cpo.post(PATH, GUIDE)
+    assert codes("hold") == {"not_shown_to_the_emsp"}
+
+
 def test_of_several_chargers_of_one_kind_only_the_kind_is_told(cpo, emsp, token):
     put_location(cpo, evses=[objects.evse(), objects.evse(uid="E2")])
     cpo.post(PATH, GUIDE)

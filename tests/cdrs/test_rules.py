@@ -100,6 +100,7 @@ HOLDS = [
         {},
     ),
     ("delivered_too_late", {}, {"late_hold": dt.timedelta(minutes=30)}),
+    ("not_shown_to_the_emsp", {}, {"lacking": ("cdr_location",), "hold_lacking": True}),
     ("energy_negative", {"total_energy": D(-20)}, {}),
     (
         "energy_cost_without_energy",

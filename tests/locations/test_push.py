@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from hub.ocpi import times
-from locations.models import Location
+from locations.models import Location, Tariff
 from parties.models import Delivery
 from tests import objects
 from tests.speaking import joined
@@ -189,3 +189,27 @@ def test_tariffs_go_the_same_way(cpo, emsp):
     assert cpo.put(f"2.2.1/receiver/tariffs/{cpo.path}/T1", body).http == 201
     assert owed() == [("DE*EMP", "tariffs", 1)]
     assert emsp.get("2.2.1/sender/tariffs").data == [body]
+
+
+def test_a_page_of_large_objects_ends_early_and_says_where_to_go_on(cpo, emsp, monkeypatch):
+    monkeypatch.setattr("parties.objects.PAGE_BYTES", 1500)
+    for number in range(4):
+        put(cpo, objects.location(cpo.address, id=f"L{number}"))
+    seen, path, pages = [], "2.2.1/sender/locations?limit=50", 0
+    while path:
+        reply = emsp.get(path)
+        seen += [item["id"] for item in reply.data]
+        link = reply.headers.get("Link", "")
+        path, pages = link.partition("/ocpi/")[2].partition(">")[0], pages + 1
+        assert (reply.headers["X-Limit"], reply.headers["X-Total-Count"]) == ("50", "4")
+    assert seen == ["L0", "L1", "L2", "L3"]
+    assert 1 < pages <= 4
+
+
+def test_an_id_may_hold_slashes_and_keeps_the_spelling_of_the_body(cpo, emsp):
+    body = objects.tariff(cpo.address, id="day/Night 1")
+    path = f"2.2.1/receiver/tariffs/{cpo.path}/DAY%2Fnight%201"
+    assert cpo.put(path, body).http == 201
+    assert cpo.get(path).data == body
+    assert emsp.get("2.2.1/sender/tariffs/day%2Fnight%201").data == body
+    assert Tariff.objects.get().uid == "day/Night 1"
