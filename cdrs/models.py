@@ -117,10 +117,12 @@ class Cdr(Stateful, OwnedObject):
     """A charge detail record: immutable as sent, judged once, paid once.
 
     Energies in kWh and amounts in the CDR's currency, both with OCPI's 4 decimals. A credit has a
-    negative amount and, as OCPI has it, the positive energy of what it takes back.
+    negative amount and, as OCPI has it, the positive energy of what it takes back. What is
+    immutable, and the moves that are allowed, the triggers of migration 0002 see to as well.
     """
 
     module = "cdrs"
+    change = None  # a CDR has none
 
     class State(models.TextChoices):
         ACCEPTED = "accepted", _("accepted")
@@ -175,6 +177,9 @@ class Cdr(Stateful, OwnedObject):
             ),
             models.CheckConstraint(
                 condition=models.Q(month__day=1), name="cdr_month_is_a_first_day"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(credit_of=models.F("id")), name="cdr_credits_another"
             ),
         ]
         indexes = [

@@ -28,6 +28,7 @@ class Tariff(OwnedObject):
     module = "tariffs"
 
     currency = models.CharField(_("currency"), max_length=3)
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)
 
     class Meta(OwnedObject.Meta):
         verbose_name = _("tariff")

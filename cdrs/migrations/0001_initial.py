@@ -166,6 +166,10 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('month__day', 1)), name='cdr_month_is_a_first_day'),
         ),
         migrations.AddConstraint(
+            model_name='cdr',
+            constraint=models.CheckConstraint(condition=models.Q(('credit_of', models.F('id')), _negated=True), name='cdr_credits_another'),
+        ),
+        migrations.AddConstraint(
             model_name='session',
             constraint=models.UniqueConstraint(models.F('owner'), django.db.models.functions.text.Upper('uid'), name='unique_session'),
         ),

@@ -49,6 +49,12 @@ class NotJson(OcpiError):
     http_status, status_code = 400, 2001
 
 
+class Ambiguous(OcpiError):
+    """A header that must come once came twice: a proxy may have read another value than we."""
+
+    http_status, status_code = 400, 2001
+
+
 class Unauthorized(OcpiError):
     """No token, or one that is not (or no longer) valid here."""
 
@@ -101,6 +107,12 @@ class Invalid(OcpiError):
     status_code = 2001
 
 
+class NotEnoughInformation(OcpiError):
+    """The hub cannot tell whom the message is for, or lacks what it needs to answer."""
+
+    status_code = 2002
+
+
 class CannotUseApi(OcpiError):
     """The hub could not use the partner's interface during the handshake."""
 
@@ -113,10 +125,28 @@ class UnsupportedVersion(OcpiError):
     status_code = 3002
 
 
+class HubError(OcpiError):
+    """The hub cannot route this message: the receiver does not offer what it asks for."""
+
+    status_code = 4000
+
+
 class UnknownReceiver(OcpiError):
     """The addressed party is not one the caller can reach."""
 
     status_code = 4001
+
+
+class TimedOut(OcpiError):
+    """The receiver of a forwarded message did not answer in time."""
+
+    status_code = 4002
+
+
+class NotConnected(OcpiError):
+    """The receiver is known but cannot be reached now."""
+
+    status_code = 4003
 
 
 STATUS_BY_HTTP: dict[int, Any] = {

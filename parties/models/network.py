@@ -1,43 +1,15 @@
-"""Platforms, their keys, parties, roles and endpoints; what a receiver is owed; the hub's staff."""
+"""The network: platforms with their keys and endpoints, parties in their roles."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from hub.fields import ExactJSONField
 from hub.ocpi.messages import Address
 from hub.states import Stateful
-
-
-class UserManager(BaseUserManager["User"]):
-    """Makes users who log in by e-mail."""
-
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a user; without a password nobody can log in."""
-        user = self.model(email=self.normalize_email(email).lower(), **fields)
-        user.set_password(password)
-        user.save()
-        return user
-
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a member of staff who may do everything."""
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
-
-
-class User(AbstractUser):
-    """A person, known by e-mail."""
-
-    username = None  # type: ignore[assignment]
-    email = models.EmailField(_("e-mail"), unique=True)
-
-    USERNAME_FIELD = "email"
-    REQUIRED_FIELDS = []
-    objects = UserManager()  # type: ignore[assignment,misc]
 
 
 class Dialect(models.TextChoices):
@@ -54,13 +26,17 @@ class Platform(Stateful):
         INVITED = "invited", _("invited")
         PUSH_ONLY = "push_only", _("push-only")
         CONNECTED = "connected", _("connected")
+        OFFLINE = "offline", _("offline")
         SUSPENDED = "suspended", _("suspended")
 
     TRANSITIONS: ClassVar = {
         State.INVITED: frozenset({State.PUSH_ONLY, State.CONNECTED, State.SUSPENDED}),
-        State.PUSH_ONLY: frozenset({State.CONNECTED, State.SUSPENDED}),
-        State.CONNECTED: frozenset({State.SUSPENDED}),
-        State.SUSPENDED: frozenset(),
+        State.PUSH_ONLY: frozenset({State.PUSH_ONLY, State.CONNECTED, State.SUSPENDED}),
+        State.CONNECTED: frozenset(
+            {State.PUSH_ONLY, State.CONNECTED, State.OFFLINE, State.SUSPENDED}
+        ),
+        State.OFFLINE: frozenset({State.PUSH_ONLY, State.CONNECTED, State.SUSPENDED}),
+        State.SUSPENDED: frozenset({State.INVITED}),
     }
 
     name = models.CharField(_("name"), max_length=100)
@@ -79,6 +55,20 @@ class Platform(Stateful):
     sealed_token = models.TextField(_("its token for us, encrypted"), blank=True, editable=False)
     created_at = models.DateTimeField(_("invited at"), default=timezone.now, editable=False)
     registered_at = models.DateTimeField(_("registered at"), null=True, editable=False)
+    previous_sealed_token = models.TextField(
+        _("its token before that, encrypted"), blank=True, editable=False
+    )
+    strict = models.BooleanField(
+        _("strict"), default=False, help_text=_("refuse what would otherwise be repaired")
+    )
+    proposal = ExactJSONField(
+        _("change that waits for a person"), null=True, blank=True, editable=False
+    )
+    state_since = models.DateTimeField(_("in this state since"), default=timezone.now)
+    heard_at = models.DateTimeField(_("last heard of"), null=True, editable=False)
+    probes_passed = models.PositiveSmallIntegerField(default=0, editable=False)
+    probes_failed = models.PositiveSmallIntegerField(default=0, editable=False)
+    pulled_at = models.DateTimeField(_("its lists were read at"), null=True, editable=False)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
     paused_until = models.DateTimeField(_("paused until"), null=True, editable=False)
 
@@ -87,7 +77,9 @@ class Platform(Stateful):
         verbose_name_plural = _("platforms")
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(state__in=["invited", "push_only", "connected", "suspended"]),
+                condition=models.Q(
+                    state__in=["invited", "push_only", "connected", "offline", "suspended"]
+                ),
                 name="platform_state_known",
             )
         ]
@@ -98,7 +90,7 @@ class Platform(Stateful):
     @property
     def registered(self) -> bool:
         """Tell whether the handshake is done and the platform may use the modules."""
-        return self.state in {self.State.PUSH_ONLY, self.State.CONNECTED}
+        return self.state in {self.State.PUSH_ONLY, self.State.CONNECTED, self.State.OFFLINE}
 
 
 class Key(models.Model):
@@ -107,6 +99,8 @@ class Key(models.Model):
     class Purpose(models.TextChoices):
         INVITATION = "invitation", _("one-time registration token")
         ACCESS = "access", _("token for all calls")
+        PREVIOUS = "previous", _("token before the last change, until the new one is used")
+        OFFERED = "offered", _("token sent to a partner that the hub registers with")
 
     platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="keys")
     purpose = models.CharField(_("purpose"), max_length=10, choices=Purpose.choices)
@@ -121,7 +115,8 @@ class Key(models.Model):
         verbose_name_plural = _("keys")
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(purpose__in=["invitation", "access"]), name="key_purpose_known"
+                condition=models.Q(purpose__in=["invitation", "access", "previous", "offered"]),
+                name="key_purpose_known",
             ),
             models.UniqueConstraint(
                 fields=["platform"],
@@ -238,95 +233,3 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.module} {self.interface}"
-
-
-class OwnedObject(models.Model):
-    """An OCPI object that belongs to a party, kept as it was received.
-
-    `body` is the object as valid 2.2.1; `raw` is what the partner sent where that differs.
-    `version` counts the changes of this object and is what a receiver's debt is measured in.
-    """
-
-    module: ClassVar[str]
-    COLUMNS: ClassVar[tuple[str, ...]] = ()  # members of the body that have a column
-
-    owner = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="+")
-    uid = models.CharField(_("id"), max_length=39)
-    body = ExactJSONField(_("body"))
-    raw = ExactJSONField(_("as received"), null=True, blank=True)
-    complete = models.BooleanField(_("complete"), default=True)
-    last_updated = models.DateTimeField(_("last updated"))
-    version = models.PositiveIntegerField(_("version"), default=1)
-    received_at = models.DateTimeField(_("received at"), default=timezone.now)
-
-    class Meta:
-        abstract = True
-        ordering = ["pk"]
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint("owner", Upper("uid"), name="unique_%(class)s")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.owner}/{self.uid}"
-
-    @property
-    def path(self) -> list[str]:
-        """Return the path segments of the object below a Receiver endpoint."""
-        return [self.owner.country_code, self.owner.party_id, self.uid]
-
-    @property
-    def query(self) -> str:
-        """Return the query string that belongs to the object's URL."""
-        return ""
-
-
-class Delivery(models.Model):
-    """What one receiver is owed of one object: the wanted version and the acknowledged one.
-
-    The body is rendered when it is sent, from the object as it is then.
-    """
-
-    class State(models.TextChoices):
-        LIVE = "live", _("live")
-        REJECTED = "rejected", _("refused by the receiver")
-        PARKED = "parked", _("waiting for a person")
-
-    receiver = models.ForeignKey(Role, on_delete=models.CASCADE, related_name="deliveries")
-    module = models.CharField(_("module"), max_length=36)
-    object_id = models.BigIntegerField(_("object"))
-    wanted = models.PositiveIntegerField(_("wanted version"))
-    acknowledged = models.PositiveIntegerField(_("acknowledged version"), default=0)
-    state = models.CharField(_("state"), max_length=8, choices=State.choices, default=State.LIVE)
-    attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    owed_since = models.DateTimeField(_("owed since"), default=timezone.now)
-    next_attempt_at = models.DateTimeField(_("next attempt"), default=timezone.now)
-    leased_until = models.DateTimeField(_("leased until"), null=True)
-    acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True)
-    last_answer = models.CharField(_("last answer"), max_length=255, blank=True)
-
-    class Meta:
-        verbose_name = _("delivery")
-        verbose_name_plural = _("deliveries")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["receiver", "module", "object_id"], name="one_debt_per_object"
-            ),
-            models.CheckConstraint(
-                condition=models.Q(acknowledged__lte=models.F("wanted")),
-                name="acknowledged_at_most_wanted",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(state__in=["live", "rejected", "parked"]),
-                name="delivery_state_known",
-            ),
-        ]
-        indexes = [
-            models.Index(  # what a drain and the sweep look for
-                fields=["receiver", "next_attempt_at"],
-                condition=models.Q(state="live", wanted__gt=models.F("acknowledged")),
-                name="delivery_owed",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.module}/{self.object_id} to {self.receiver}"

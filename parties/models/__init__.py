@@ -1,0 +1,27 @@
+"""Platforms, parties and people; what they own, what they are owed, what was said."""
+
+from parties.models.deliveries import Delivery
+from parties.models.errands import Errand, FarPage
+from parties.models.journal import Exchange, Quirk
+from parties.models.network import Dialect, Endpoint, Key, Party, Platform, Role, RoleQuerySet
+from parties.models.owned import ClientInfo, OwnedObject
+from parties.models.people import User, UserManager
+
+__all__ = [
+    "ClientInfo",
+    "Delivery",
+    "Dialect",
+    "Endpoint",
+    "Errand",
+    "Exchange",
+    "FarPage",
+    "Key",
+    "OwnedObject",
+    "Party",
+    "Platform",
+    "Quirk",
+    "Role",
+    "RoleQuerySet",
+    "User",
+    "UserManager",
+]
