@@ -5,10 +5,10 @@ be started, an advisory lock lets one act. The body is rendered when it is sent,
 stale is replayed (OCPI 2.2.1, transport_and_format, "Offline behaviour").
 """
 
+import logging
 import random
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -21,7 +21,7 @@ from django.db.models.functions import Least
 from django.utils import timezone
 from psycopg.sql import SQL, Identifier
 
-from hub import egress
+from hub import egress, locks
 from hub.ocpi import client, json
 from hub.ocpi.messages import Route
 from hub.ocpi.versions import RECEIVER
@@ -29,6 +29,7 @@ from parties import keys, policy
 from parties.models import Delivery, Endpoint, OwnedObject, Platform, Role
 from parties.routing import hub_address
 
+logger = logging.getLogger(__name__)
 LOCK = 0x0C9D  # the advisory locks of drains: (LOCK, platform)
 JOINING = 0x0C9E  # taken shared by who broadcasts, alone by who joins
 IN_FLIGHT = 8
@@ -139,7 +140,7 @@ def drain(platform_id: int) -> int:
     """
     sent = 0
     while True:
-        with _alone(platform_id) as alone:
+        with locks.alone(LOCK, platform_id) as alone:
             if not alone:
                 return sent
             while batch := _claim(platform_id):
@@ -169,18 +170,6 @@ def _lock(statement: str) -> None:
         cursor.execute(statement, [JOINING])
 
 
-@contextmanager
-def _alone(platform_id: int) -> Iterator[bool]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, platform_id])
-        alone = bool(cursor.fetchone()[0])
-        try:
-            yield alone
-        finally:
-            if alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, platform_id])
-
-
 @transaction.atomic
 def _claim(platform_id: int) -> list[Delivery]:
     """Lease the next deliveries of a platform: money first, then what is due longest."""
@@ -198,7 +187,8 @@ def _send(platform_id: int, batch: list[Delivery]) -> int:
     shipments = _shipments(platform, batch)
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         results = list(pool.map(lambda shipment: _deliver(peer, shipment), shipments))
-    _book(platform, results)
+    if results:
+        _book(platform, results)
     return len(results)
 
 
@@ -216,8 +206,27 @@ def _shipments(platform: Platform, batch: list[Delivery]) -> list[Shipment]:
     for module in {delivery.module for delivery in batch}:
         wanted = [delivery for delivery in batch if delivery.module == module]
         items = _objects(module, wanted)
-        found += [_shipment(urls[module], row, items[row.object_id]) for row in wanted]
+        pairs = [(row, items[row.object_id]) for row in wanted]
+        found += [_shipment(urls[module], *pair) for pair in pairs if _may_leave(*pair)]
     return found
+
+
+def _may_leave(delivery: Delivery, item: OwnedObject) -> bool:
+    """Tell whether the receiver may have the object; give up a delivery that should not exist.
+
+    The second line of defence: sessions and CDRs are for the eMSP that pays and nobody else.
+    """
+    payer, receiver = getattr(item, "emsp_id", None), delivery.receiver.party_id
+    if item.module not in ROUTED or payer == receiver:
+        return True
+    Delivery.objects.filter(pk=delivery.pk).update(
+        state=_given_up(delivery.module),
+        leased_until=None,
+        last_answer="not sent: it is for another party than this receiver",
+    )
+    ids = {"delivery": delivery.pk, "object": item.pk, "party": receiver, "payer": payer}
+    logger.error("delivery to a party that is not the payer", extra={"kind": item.module, **ids})
+    return False
 
 
 def _objects(module: str, deliveries: list[Delivery]) -> dict[int, OwnedObject]:
@@ -311,13 +320,16 @@ def _booking(result: Result) -> None:
 
 def _state_after(delivery: Delivery, outcome: Outcome) -> str:
     """Return the state after a failure: a person must look where trying again is no use."""
-    given_up = Delivery.State.PARKED if delivery.module in MONEY else Delivery.State.REJECTED
     if outcome is Outcome.REFUSED and delivery.attempts + 1 >= REFUSALS:
-        return given_up
+        return _given_up(delivery.module)
     too_old = timezone.now() - delivery.owed_since > MONEY_PATIENCE
     if delivery.module in MONEY and too_old:
         return Delivery.State.PARKED
     return Delivery.State.LIVE
+
+
+def _given_up(module: str) -> str:
+    return Delivery.State.PARKED if module in MONEY else Delivery.State.REJECTED
 
 
 def delay(module: str, attempts: int, outcome: Outcome) -> timedelta:

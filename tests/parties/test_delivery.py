@@ -7,8 +7,10 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
+from cdrs.models import Cdr, Session
 from hub.ocpi import client, json
 from hub.ocpi.messages import Address
+from hub.sandbox.desk import Desk
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
 from locations.models import Location
@@ -256,3 +258,64 @@ def test_more_than_was_wanted_is_acknowledged_as_what_was_wanted(cpo, emsp, part
     drain(emsp)
     row = Delivery.objects.get()
     assert (row.acknowledged, row.wanted) == (1, 1)
+
+
+def test_a_late_failure_does_not_postpone_what_became_wanted_meanwhile(
+    cpo, emsp, partner, monkeypatch
+):
+    take = Desk._handle
+
+    def fail_late(desk, received):
+        if received.body["name"] != "one":
+            return take(desk, received)
+        try:
+            put(cpo, name="two")
+        finally:
+            connections.close_all()
+        return 503, None, {}
+
+    monkeypatch.setattr(Desk, "_handle", fail_late)
+    put(cpo, name="one")
+    assert drain(emsp) == 2
+    row = Delivery.objects.get()
+    assert (row.acknowledged, row.wanted, row.attempts) == (2, 2, 0)
+    assert partner.holds("locations")["L1"]["name"] == "two"
+
+
+@pytest.mark.parametrize(("module", "state"), [("sessions", "rejected"), ("cdrs", "parked")])
+def test_a_drivers_data_never_leave_for_another_party_than_the_payer(
+    cpo, emsp, partner, caplog, module, state
+):
+    payer = joined("AT", "PAY", "EMSP")
+    payer.put(f"2.2.1/receiver/tokens/{payer.path}/CARD1", objects.token(payer.address))
+    session = objects.session(cpo.address, payer.address)
+    cpo.put(f"2.2.1/receiver/sessions/{cpo.path}/{session['id']}", session)
+    cpo.post("2.2.1/receiver/cdrs", objects.cdr(cpo.address, payer.address))
+    item = {"sessions": Session, "cdrs": Cdr}[module].objects.get()
+    row = Delivery.objects.create(
+        receiver=emsp.party.roles.get(), module=module, object_id=item.pk, wanted=1
+    )
+    put(cpo)
+    assert drain(emsp) == 1
+    assert [received.module for received in partner.received] == ["locations"]
+    row.refresh_from_db()
+    assert (row.state, row.acknowledged, row.leased_until) == (state, 0, None)
+    assert "another party" in row.last_answer
+    [line] = [line for line in caplog.records if line.levelname == "ERROR"]
+    assert (line.delivery, line.object, line.payer) == (row.pk, item.pk, payer.party.pk)
+
+
+def test_a_batch_of_nothing_but_wrong_deliveries_says_nothing_about_the_receiver(
+    cpo, emsp, partner
+):
+    session = objects.session(cpo.address, cpo.address)
+    cpo.put(f"2.2.1/receiver/sessions/{cpo.path}/{session['id']}", session)
+    Delivery.objects.create(
+        receiver=emsp.party.roles.get(),
+        module="sessions",
+        object_id=Session.objects.get().pk,
+        wanted=1,
+    )
+    Platform.objects.filter(pk=emsp.platform.pk).update(failures=7)
+    assert drain(emsp) == 0
+    assert (emsp.platform.failures, emsp.platform.paused_until) == (7, None)
