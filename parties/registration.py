@@ -6,9 +6,10 @@ that a failed handshake changes nothing and leaves the invitation good.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from hub import egress
+from hub import egress, locks
 from hub.ocpi import client, validation
 from hub.ocpi.errors import (
     CannotUseApi,
@@ -33,8 +34,11 @@ from parties.authentication import Caller
 from parties.models import Dialect, Endpoint, Key, Party, Platform, Role
 
 logger = logging.getLogger(__name__)
+LOCK = 0x0C9F  # the advisory locks of handshakes: (LOCK, platform)
 CALL_SECONDS = 6.0
-_SEATS = BoundedSemaphore(2)  # of the 4 threads of a web process
+HANDSHAKE_SECONDS = 20.0  # for all calls of one handshake together
+SEATS = 2  # of the 4 threads of a web process (hub/supervisor.py): the others stay free
+_seats = BoundedSemaphore(SEATS)
 COMPATIBLE = {"2.2.1": ("2.2.1",), "2.2": ("2.2.1", "2.2")}
 
 
@@ -85,15 +89,16 @@ def register(caller: Caller, credentials: Mapping[str, Any], version: str) -> di
     """Complete the handshake that a partner's POST credentials begins; return our credentials.
 
     Raises MethodNotAllowed when the platform is registered already, Invalid for bad credentials
-    or foreign roles, CannotUseApi or UnsupportedVersion when calling back fails.
+    or foreign roles, CannotUseApi or UnsupportedVersion when calling back fails, and CannotUseApi
+    when another handshake of the platform is under way.
     """
     if caller.key.purpose != Key.Purpose.INVITATION:
         raise MethodNotAllowed("already registered", allow="GET")
     validation.check(Credentials, credentials)
     roles = _claimed_roles(caller.platform, credentials["roles"])
-    with _seat():
+    with _turn(caller.platform):
         found = _discover(caller.platform, credentials["token"], credentials["url"], version)
-    return _complete(caller, credentials, roles, found, version)
+        return _complete(caller, credentials, roles, found, version)
 
 
 def credentials_for(token: str) -> dict[str, Any]:
@@ -160,20 +165,33 @@ def _claimed_roles(platform: Platform, claimed: list[dict[str, Any]]) -> list[Ro
 
 
 @contextmanager
+def _turn(platform: Platform) -> Iterator[None]:
+    """Let one handshake of a platform run at a time, so that an invitation takes one seat only."""
+    with locks.alone(LOCK, platform.pk) as alone:
+        if not alone:
+            raise CannotUseApi("another handshake of this platform is under way")
+        yield
+
+
+@contextmanager
 def _seat() -> Iterator[None]:
     """Take one of the few seats for handshakes, so that partners who hang stop nobody else."""
-    if not _SEATS.acquire(blocking=False):
+    if not _seats.acquire(blocking=False):
         raise CannotUseApi("too many handshakes at once, try again in a minute")
     try:
         yield
     finally:
-        _SEATS.release()
+        _seats.release()
 
 
 def _discover(platform: Platform, token: str, url: str, version: str) -> Found | None:
-    """Call the partner back; on a quick-start connection an unreachable URL is no obstacle."""
+    """Call the partner back; on a quick-start connection an unreachable URL is no obstacle.
+
+    Neither is a hub without a free seat: the URL is tried again later.
+    """
     try:
-        return _call_back(platform, token, url, version)
+        with _seat():
+            return _call_back(platform, token, url, version)
     except OcpiError:
         if platform.dialect == Dialect.QUICKSTART:
             return None
@@ -181,16 +199,11 @@ def _discover(platform: Platform, token: str, url: str, version: str) -> Found |
 
 
 def _call_back(platform: Platform, token: str, url: str, version: str) -> Found:
-    """Read the partner's versions and details, trying its token in Base64, then plain."""
-    hosts = tuple(platform.hosts) or None
-    peer = client.Peer(token, client.BASE64, hosts)
-    answer = _get(peer, url)
-    if answer.http == 401:
-        peer = client.Peer(token, client.PLAIN, hosts)
-        answer = _get(peer, url)
-    offered = _data(answer, list, url)
-    entry = _mutual(offered, version)
-    details = _data(_get(peer, str(entry["url"])), dict, "version details")
+    """Read the partner's versions and details, within HANDSHAKE_SECONDS in all."""
+    until = time.monotonic() + HANDSHAKE_SECONDS
+    peer, answer = _versions(platform, token, url, until)
+    entry = _mutual(_data(answer, list, url), version)
+    details = _data(_get(peer, str(entry["url"]), until), dict, "version details")
     endpoints = _endpoints(details)
     urls = [url, str(entry["url"]), *(str(item["url"]) for item in endpoints)]
     return Found(
@@ -198,9 +211,25 @@ def _call_back(platform: Platform, token: str, url: str, version: str) -> Found:
     )
 
 
-def _get(peer: client.Peer, url: str) -> client.Answer:
+def _versions(
+    platform: Platform, token: str, url: str, until: float
+) -> tuple[client.Peer, client.Answer]:
+    """Ask for the versions, with the token in Base64, then plain; return what was answered."""
+    peer = client.Peer(token, client.BASE64, tuple(platform.hosts) or None)
+    answer = _get(peer, url, until)
+    if answer.http == 401:
+        peer = replace(peer, token_form=client.PLAIN)
+        answer = _get(peer, url, until)
+    return peer, answer
+
+
+def _get(peer: client.Peer, url: str, until: float) -> client.Answer:
+    """Make one call in what is left of the handshake's time (`until`, of the monotonic clock)."""
+    seconds = min(CALL_SECONDS, until - time.monotonic())
+    if seconds <= 0:
+        raise CannotUseApi(f"{url}: not called, the time of this handshake is over")
     try:
-        return client.send("GET", url, peer=peer, seconds=CALL_SECONDS)
+        return client.send("GET", url, peer=peer, seconds=seconds)
     except (egress.EgressDeniedError, egress.EgressFailedError) as error:
         raise CannotUseApi(f"{url}: {error}") from error
 

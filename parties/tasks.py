@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 
 from hub import health
 from parties import delivery, registration
+from parties.models import Platform
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,15 @@ def sweep() -> None:
 def reconnect() -> None:
     """Ask the push-only platforms whether their URL answers by now."""
     for platform in registration.push_only():
+        _try_again(platform)
+
+
+def _try_again(platform: Platform) -> None:
+    """Ask one platform; whatever goes wrong with it is no reason to skip the next."""
+    try:
         registration.try_again(platform)
+    except Exception:
+        logger.exception("reconnecting failed", extra={"platform": platform.pk})
 
 
 def wake(platform_ids: Iterable[int]) -> None:

@@ -1,15 +1,18 @@
 """The credentials handshake, with real partners on loopback that the hub calls back."""
 
 import threading
+import time
+from contextlib import contextmanager
 
 import pytest
 from django.db import connections, transaction
 
+from hub import supervisor
 from hub.ocpi.messages import Address
 from hub.sandbox.desk import Desk
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
-from parties import keys, registration
+from parties import keys, registration, tasks
 from parties.models import Delivery, Endpoint, Key, Platform, Role
 from tests import objects
 from tests.speaking import Speaker, invited, joined
@@ -268,3 +271,119 @@ def test_a_push_only_platform_is_connected_when_its_url_answers(desk):
     assert registration.try_again(registration.push_only()[0])
     assert guest.platform.state == "connected"
     assert Endpoint.objects.filter(module="cdrs").exists()
+
+
+def test_one_platform_that_cannot_be_tried_again_does_not_stop_the_others(desk, caplog):
+    speakers = [invited("DE", code, "EMSP", dialect="quickstart") for code in ("ONE", "TWO")]
+    for speaker in speakers:
+        named = role(party_id=speaker.address.party_id)
+        body = credentials(desk, url=UNREACHABLE, roles=[named])
+        assert speaker.post("2.2/credentials", body).code == 1000
+    broken = speakers[0].platform
+    Platform.objects.update(versions_url=desk.versions_url)
+    Platform.objects.filter(pk=broken.pk).update(sealed_token="not sealed by us")
+    tasks.reconnect()
+    assert [speaker.platform.state for speaker in speakers] == ["push_only", "connected"]
+    [line] = [line for line in caplog.records if line.levelname == "ERROR"]
+    assert line.platform == broken.pk
+
+
+def at_once(count, post):
+    """Start posts, each in a thread and on a connection of its own; return threads and answers."""
+    answers = []
+
+    def run():
+        try:
+            answers.append(post())
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads, answers
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_handshakes_of_one_invitation_take_one_seat(desk, guest, monkeypatch):
+    monkeypatch.setattr(registration, "CALL_SECONDS", 3.0)
+    desk.misbehave(Fault.HANG)
+    body = credentials(desk)
+    threads, answers = at_once(12, lambda: Speaker(guest.address, guest.token).post(POST, body))
+    wait_until(lambda: len(answers) == 11)
+    assert {(reply.http, reply.code) for reply in answers} == {(200, 3001)}
+    assert {reply.message for reply in answers} == {
+        "another handshake of this platform is under way"
+    }
+    with Partner(Address("DE", "TWO"), ["EMSP"], "Another").served() as another:
+        two = invited("DE", "TWO", "EMSP")
+        roles = [role(party_id="TWO")]
+        assert two.post(POST, credentials(another, roles=roles)).code == 1000
+    assert len(answers) == 11
+    for thread in threads:
+        thread.join()
+    nothing_happened(guest)
+    desk.misbehave(Fault.OK)
+    assert guest.post(POST, body).code == 1000
+
+
+@contextmanager
+def no_seat_free(monkeypatch):
+    monkeypatch.setattr(registration, "_seats", threading.BoundedSemaphore(1))
+    with registration._seat():
+        yield
+
+
+def test_without_a_free_seat_the_handshake_is_refused_at_once(desk, guest, monkeypatch):
+    with no_seat_free(monkeypatch):
+        reply = guest.post(POST, credentials(desk))
+    assert (reply.http, reply.code) == (200, 3001)
+    assert "too many handshakes" in reply.message
+    assert not desk.inbox.received
+    nothing_happened(guest)
+
+
+def test_without_a_free_seat_a_quickstart_platform_is_push_only_for_now(desk, monkeypatch):
+    guest = invited("DE", "EMP", "EMSP", dialect="quickstart")
+    with no_seat_free(monkeypatch):
+        assert guest.post("2.2/credentials", credentials(desk)).code == 1000
+    assert guest.platform.state == "push_only"
+    tasks.reconnect()
+    assert guest.platform.state == "connected"
+
+
+def test_handshakes_leave_half_of_the_threads_to_everybody_else():
+    [web] = supervisor.web()
+    threads = int(web.command[web.command.index("--blocking-threads") + 1])
+    assert threads >= 2 * registration.SEATS
+
+
+def test_all_calls_of_a_handshake_share_one_deadline(desk, guest, monkeypatch):
+    monkeypatch.setattr(registration, "CALL_SECONDS", 0.8)
+    monkeypatch.setattr(registration, "HANDSHAKE_SECONDS", 1.0)
+    handle = Desk._handle
+
+    def handle_slowly(desk, received):
+        time.sleep(0.6)
+        return handle(desk, received)
+
+    monkeypatch.setattr(Desk, "_handle", handle_slowly)
+    started = time.monotonic()
+    reply = guest.post(POST, credentials(desk))
+    assert (reply.http, reply.code) == (200, 3001)
+    assert time.monotonic() - started < 1.2
+    nothing_happened(guest)
+
+
+def test_nobody_is_called_when_the_time_of_a_handshake_is_over(desk, guest, monkeypatch):
+    monkeypatch.setattr(registration, "HANDSHAKE_SECONDS", 0.0)
+    reply = guest.post(POST, credentials(desk))
+    assert (reply.code, "time of this handshake is over" in reply.message) == (3001, True)
+    assert not desk.inbox.received
