@@ -13,11 +13,27 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.renderers import BaseRenderer
 
 from hub.ocpi import json, times
-from hub.ocpi.errors import STATUS_BY_HTTP, MethodNotAllowed, NotFound, NotJson, OcpiError, TooLarge
+from hub.ocpi.errors import (
+    STATUS_BY_HTTP,
+    Ambiguous,
+    MethodNotAllowed,
+    NotFound,
+    NotJson,
+    OcpiError,
+    TooLarge,
+)
 from hub.ocpi.messages import Ids
 
 logger = logging.getLogger(__name__)
 MAX_BODY = 5 * 1024 * 1024
+SINGLE_HEADERS = (
+    "Authorization",
+    "Content-Length",
+    "OCPI-to-country-code",
+    "OCPI-to-party-id",
+    "OCPI-from-country-code",
+    "OCPI-from-party-id",
+)
 
 
 class Stored:
@@ -102,6 +118,7 @@ class OcpiMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         try:
+            refuse_doubles(request)
             refuse_body_tricks(request)
         except OcpiError as error:
             return error_response(error)
@@ -109,6 +126,13 @@ class OcpiMiddleware:
         if response.get("Content-Type") == "application/json":
             return response
         return _enveloped(response)
+
+
+def refuse_doubles(request: HttpRequest) -> None:
+    """Refuse a header that came twice; WSGI servers join the values with a comma."""
+    for name in SINGLE_HEADERS:
+        if "," in request.headers.get(name, ""):
+            raise Ambiguous(f"the header {name} came more than once")
 
 
 def refuse_body_tricks(request: HttpRequest) -> None:

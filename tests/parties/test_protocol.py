@@ -109,12 +109,36 @@ def test_an_error_of_the_hub_itself_is_an_envelope_without_its_text(cpo, monkeyp
     assert "a secret detail" in caplog.text
 
 
-@pytest.mark.parametrize("header", [None, "", "Token", "Token wrong", "Basic x", "Token a,Token b"])
+@pytest.mark.parametrize("header", [None, "", "Token", "Token wrong", "Basic x"])
 def test_who_shows_no_valid_token_is_refused_the_same_way(cpo, header):
     for method, path in (("GET", "versions"), ("GET", "2.2.1/sender/tokens"), ("PUT", PUT)):
         reply = cpo.call(method, path, Authorization=header)
         assert (reply.http, reply.code) == (401, 2000)
         assert reply.headers["WWW-Authenticate"] == "Token"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Token a,Token b"},
+        {"Authorization": "Token wrong, "},
+        {"OCPI_to_country_code": "NL,DE", "OCPI_to_party_id": "CPO"},
+        {"OCPI_to_country_code": "NL", "OCPI_to_party_id": "CPO, CPO"},
+        {"OCPI_from_country_code": "NL,NL", "OCPI_from_party_id": "CPO"},
+        {"OCPI_from_country_code": "NL", "OCPI_from_party_id": "CPO,CPO"},
+        {"Content_Length": "2, 2"},
+    ],
+)
+def test_a_header_that_came_twice_is_refused(cpo, headers):
+    """WSGI servers join the values of repeated headers with a comma."""
+    for method, path in (("GET", "versions"), ("PUT", PUT)):
+        reply = cpo.call(method, path, **headers)
+        assert (reply.http, reply.code) == (400, 2001)
+        assert "more than once" in reply.message
+
+
+def test_ids_with_commas_are_no_trouble(cpo):
+    assert cpo.get("versions", X_Request_ID="a,b").http == 200
 
 
 def test_a_token_is_taken_plain_or_in_base64(cpo):
