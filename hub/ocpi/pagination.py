@@ -59,6 +59,6 @@ def _date(query: QueryDict, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        return times.parse(text)
+        return times.parse_parameter(text)
     except ValueError as error:
         raise Invalid(f"{name} must be a DateTime like 2026-11-01T00:00:00Z") from error

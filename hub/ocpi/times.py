@@ -1,6 +1,9 @@
 """OCPI's DateTime: UTC, at most milliseconds, written with a Z."""
 
+import re
 from datetime import UTC, datetime
+
+_PARAMETER = re.compile(r"(\S{10})[T ](\S+?)(?:[+ ]00:00|[Zz])?")
 
 
 def parse(text: str) -> datetime:
@@ -15,6 +18,17 @@ def parse(text: str) -> datetime:
     return datetime.fromisoformat(f"{year:04}-{month:02}-{day:02}T{_padded(clock)}").replace(
         tzinfo=UTC
     )
+
+
+def parse_parameter(text: str) -> datetime:
+    """Read the DateTime of a URL, where `+00:00` and a space instead of the T are tolerated.
+
+    A `+` that was not encoded arrives as a space. Raises ValueError.
+    """
+    found = _PARAMETER.fullmatch(text)
+    if found is None:
+        raise ValueError("not a DateTime")
+    return parse(f"{found[1]}T{found[2]}")
 
 
 def render(instant: datetime) -> str:

@@ -56,13 +56,14 @@ def test_routing_headers_go_in_pairs_and_ignore_case():
 def test_a_page_clamps_its_limit_and_links_with_all_filters():
     page = Page.of(QueryDict("limit=5000&offset=100&date_from=2026-01-01T00:00:00Z"))
     assert (page.limit, page.offset) == (100, 100)
-    headers = page.headers("http://hub/x", total=250)
+    headers = page.headers("http://hub/x", total=250, shown=100)
     assert headers["X-Limit"] == "100"
     assert headers["X-Total-Count"] == "250"
     assert headers["Link"] == (
         '<http://hub/x?date_from=2026-01-01T00%3A00%3A00Z&offset=200&limit=100>; rel="next"'
     )
-    assert "Link" not in Page.of(QueryDict("offset=200")).headers("http://hub/x", total=250)
+    last = Page.of(QueryDict("offset=200"))
+    assert "Link" not in last.headers("http://hub/x", total=250, shown=50)
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=-1", "limit=x", "offset=-1", "date_to=soon"])
