@@ -138,22 +138,28 @@ def call(
     """
     check_url(url, hosts)
     started = time.monotonic()
-    with _watched(seconds) as exchange:
-        try:
-            response = _SESSION.request(
-                method,
-                url,
-                data=body,
-                headers={"Accept-Encoding": "identity", **headers},
-                timeout=seconds,
-                allow_redirects=False,
-                stream=True,
-            )
-            with response:
-                content = _read(response, limit, exchange)
-        except _FAULTS as error:
-            raise _failure(error, exchange) from error
+    headers = {"Accept-Encoding": "identity", **headers}
+    with (
+        _watched(seconds) as exchange,
+        _explained(exchange),
+        _sent(method, url, headers=headers, data=body, timeout=seconds) as response,
+    ):
+        content = _read(response, limit, exchange)
     return Reply(response.status_code, response.headers, content, time.monotonic() - started)
+
+
+def _sent(method: str, url: str, **options: Any) -> requests.Response:
+    """Send a request; return the answer up to its body."""
+    return _SESSION.request(method, url, allow_redirects=False, stream=True, **options)
+
+
+@contextmanager
+def _explained(exchange: _Exchange) -> Iterator[None]:
+    """Turn whatever the libraries raise into what `call` raises."""
+    try:
+        yield
+    except _FAULTS as error:
+        raise _failure(error, exchange) from error
 
 
 def _split(url: str) -> Any:

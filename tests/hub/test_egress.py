@@ -90,6 +90,14 @@ def test_a_redirect_is_an_answer_and_not_followed(server):
     assert call(server(lambda peer: peer.sendall(head))).status == 302
 
 
+def test_the_body_of_a_redirect_is_cut_off_like_any_other(server):
+    size = 2 * egress.BODY_LIMIT
+    head = f"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: {size}\r\n\r\n".encode()
+    url = server(lambda peer: peer.sendall(head + b"x" * size))
+    with pytest.raises(egress.EgressFailedError, match=f"longer than {egress.BODY_LIMIT} bytes"):
+        call(url)
+
+
 def test_a_long_answer_is_cut_off(server):
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n"
     url = server(lambda peer: peer.sendall(head + b"x" * 5_000_000))
