@@ -40,8 +40,11 @@ POSTGRES_OPTIONS = {
     "log_error_verbosity": "terse",
 }
 POSTGRES_IN_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+SUPERUSER = "postgres"  # sets the cluster up; the hub itself works as a plain owner
+OWNED = "hub-is-no-superuser"  # a file in each cluster of which that is so
+OWNERSHIP = b"CREATE ROLE hub LOGIN\nCREATE DATABASE hub OWNER hub\n"
 INITDB_OPTIONS = (
-    "--username=hub",
+    f"--username={SUPERUSER}",
     "--auth=trust",
     "--encoding=UTF8",
     "--locale=C",
@@ -89,9 +92,14 @@ def place_of(data_dir: Path) -> Place:
 
 
 def settle(data_dir: Path) -> Place:
-    """Make the folders of the servers, leaving a note when they cannot be in the data folder."""
+    """Make the folders of the servers, leaving a note when they cannot be in the data folder.
+
+    Raises ServiceError when the data folder is too old for us.
+    """
     home, place = data_dir / "embedded", place_of(data_dir)
     files, sockets = place.files, place.sockets
+    if is_outdated(files / POSTGRES.name):
+        raise ServiceError(f"{data_dir} was made by an earlier version: delete it and start anew")
     if is_root() and not (files / POSTGRES.name).exists() and not reachable(home):
         files = SHARED / secrets.token_hex(6)
         sockets = files / "run"
@@ -227,7 +235,7 @@ def postgres_program(name: str) -> str:
 
 
 def make_cluster(place: Place, durable: bool) -> None:
-    """Make the cluster and its one database unless they are there: both or nothing."""
+    """Make the cluster and the hub's role and database unless they are there: all or nothing."""
     cluster = place.files / POSTGRES.name
     if (cluster / "PG_VERSION").exists():
         return
@@ -238,8 +246,14 @@ def make_cluster(place: Place, durable: bool) -> None:
     quickly = () if durable else ("--no-sync",)
     run([postgres_program("initdb"), f"--pgdata={draft}", *INITDB_OPTIONS, *quickly])
     single_user = [postgres_program("postgres"), "--single", "-D", str(draft), "postgres"]
-    run(single_user, input=b"CREATE DATABASE hub\n")
+    run(single_user, input=OWNERSHIP)
+    (draft / OWNED).touch()
     draft.replace(cluster)
+
+
+def is_outdated(cluster: Path) -> bool:
+    """Tell whether a cluster is from the time when the hub was its superuser, above all guards."""
+    return (cluster / "PG_VERSION").exists() and not (cluster / OWNED).exists()
 
 
 def postgres_command(place: Place, durable: bool) -> list[str]:

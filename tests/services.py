@@ -1,7 +1,8 @@
 """A pytest plugin: the tests have a PostgreSQL and a Redis of their own, and no other settings.
 
 It works before pytest-django reads the settings. The servers live in a throw-away folder, so test
-runs side by side are strangers to each other.
+runs side by side are strangers to each other. The tests work as the role of the product, which is
+no superuser; here it may also make databases, and switch triggers off to clear up or to tamper.
 """
 
 import os
@@ -9,10 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from django.db import connection
+from psycopg.conninfo import make_conninfo
 
-from hub import services
+from hub import embedded, services
 
 NOT_IN_TESTS = (
     "ALLOW_PRIVATE_NETWORKS",
@@ -27,6 +32,11 @@ NOT_IN_TESTS = (
     "SANDBOX_PORT",
     "TIME_ZONE",
 )
+LIBERTIES = (
+    "ALTER ROLE hub CREATEDB",
+    "GRANT SET ON PARAMETER session_replication_role TO hub",
+)
+TRIGGERS_OFF = "SET LOCAL session_replication_role = replica"
 _open = ExitStack()
 
 
@@ -41,6 +51,12 @@ def throwaway_data_dir() -> Iterator[Path]:
         services.discard(folder)
 
 
+def superuser_of(data_dir: Path) -> "psycopg.Connection[tuple[object, ...]]":
+    """Connect as the superuser of a running embedded cluster."""
+    url = make_conninfo(services.database_url(data_dir), user=embedded.SUPERUSER, dbname="postgres")
+    return psycopg.connect(url, autocommit=True)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Start the servers, and let the environment of this process name them and nothing else."""
@@ -48,6 +64,9 @@ def pytest_load_initial_conftests() -> None:
     for name in NOT_IN_TESTS:
         os.environ.pop(name, None)
     _open.enter_context(services.running(data_dir, durable=False))
+    with superuser_of(data_dir) as superuser:
+        for liberty in LIBERTIES:
+            superuser.execute(liberty)
     os.environ |= {
         "DATABASE_URL": services.database_url(data_dir),
         "REDIS_URL": services.redis_url(data_dir),
@@ -56,6 +75,20 @@ def pytest_load_initial_conftests() -> None:
         "ENVIRONMENT": "sandbox",
         "DEMO": "0",
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def flush_in_spite_of_guards() -> Iterator[None]:
+    """Let tests that commit empty all tables in the end, those never to be emptied too."""
+    operations = type(connection.ops)
+    execute = operations.execute_sql_flush
+
+    def flush(self: Any, statements: list[str]) -> None:
+        execute(self, [TRIGGERS_OFF, *statements])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operations, "execute_sql_flush", flush)
+        yield
 
 
 def pytest_unconfigure() -> None:

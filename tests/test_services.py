@@ -116,6 +116,27 @@ def test_data_last_and_durability_is_the_default(data_dir: Path) -> None:
         assert durability == {"appendonly": "yes"}
 
 
+def test_the_hub_owns_its_database_and_is_no_superuser(data_dir: Path) -> None:
+    with services.running(data_dir, durable=False):
+        roles = "SELECT array_agg(rolname ORDER BY oid) FROM pg_roles WHERE {} AND rolcanlogin"
+        assert value(data_dir, roles.format("rolsuper")) == [embedded.SUPERUSER]
+        assert value(data_dir, roles.format("NOT rolsuper")) == ["hub"]
+        owner = "SELECT datdba::regrole::text FROM pg_database WHERE datname = current_database()"
+        assert value(data_dir, owner) == "hub"
+        for liberty in ("SET session_replication_role = replica", "CREATE ROLE other"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                value(data_dir, liberty)
+
+
+def test_a_folder_from_when_the_hub_was_a_superuser_is_refused_in_words(new_dir: Path) -> None:
+    with services.running(new_dir, durable=False):
+        pass
+    (new_dir / "embedded" / "postgres" / embedded.OWNED).unlink()
+    expected = "made by an earlier version: delete it and start anew"
+    with pytest.raises(embedded.ServiceError, match=expected), services.running(new_dir):
+        pass
+
+
 def test_a_second_user_finds_them_running_at_once(data_dir: Path) -> None:
     with services.running(data_dir, durable=False):
         started = time.monotonic()
@@ -197,6 +218,7 @@ def test_a_server_that_cannot_start_says_why(new_dir: Path) -> None:
     cluster = new_dir / "embedded" / "postgres"
     cluster.mkdir(parents=True)
     (cluster / "PG_VERSION").write_text("9\n")
+    (cluster / embedded.OWNED).touch()
     expected = r"postgres did not start(.|\n)* could not access .*/postgresql\.conf"
     with pytest.raises(embedded.ServiceError, match=expected), services.running(new_dir):
         pass
