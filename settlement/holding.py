@@ -124,15 +124,16 @@ def _hold(cdrs: CdrQuerySet, reasons: dict[str, str]) -> int:
 
 def _release(period: Period, terms: Terms, which: Q) -> int:
     ready = _held_for_configuration(period).filter(which)
-    released = 0
-    for trade in _trades(ready):
-        if not terms.obstacles(trade):
-            chosen = ready.filter(**trade._asdict())
-            released += chosen.update(state=Cdr.State.ACCEPTED, period=period)
-    Finding.objects.filter(
-        cdr__period=period, cdr__state=Cdr.State.ACCEPTED, code__in=CODES, cleared_at=None
-    ).update(cleared_at=timezone.now())
-    return released
+    trades = [trade for trade in _trades(ready) if not terms.obstacles(trade)]
+    return sum(_accept(ready.filter(**trade._asdict()), period) for trade in trades)
+
+
+def _accept(held: CdrQuerySet, period: Period) -> int:
+    """Clear what held CDRs back, then settle them: the database wants it in this order."""
+    chosen = list(held.select_for_update().values_list("pk", flat=True))
+    findings = Finding.objects.filter(cdr__in=chosen, code__in=CODES, cleared_at=None)
+    findings.update(cleared_at=timezone.now())
+    return Cdr.objects.filter(pk__in=chosen).update(state=Cdr.State.ACCEPTED, period=period)
 
 
 def _held_for_configuration(period: Period) -> CdrQuerySet:

@@ -6,16 +6,8 @@ APPEND_ONLY = ("cell", "document", "documentline", "documenttax", "documentfile"
 
 GUARDS = """
 CREATE FUNCTION settlement_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    filled boolean := true;
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN  -- to empty an empty table destroys nothing
-        EXECUTE format('SELECT EXISTS (SELECT FROM %I)', TG_TABLE_NAME) INTO filled;
-    END IF;
-    IF filled THEN
-        RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NULL;
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 
 CREATE FUNCTION settlement_refuse(what text) RETURNS void LANGUAGE plpgsql AS $$
@@ -50,6 +42,11 @@ BEGIN
 END $$;
 CREATE TRIGGER series_guard BEFORE INSERT OR UPDATE OR DELETE ON settlement_series
     FOR EACH ROW EXECUTE FUNCTION settlement_series_guard();
+CREATE TRIGGER series_never_truncated BEFORE TRUNCATE ON settlement_series
+    EXECUTE FUNCTION refuse('a series only takes its next number');
+
+CREATE TRIGGER close_kept BEFORE DELETE OR TRUNCATE ON settlement_closerun
+    EXECUTE FUNCTION refuse('a close is never undone');
 
 -- a document takes the number its series has just given; self-billing needs an agreement
 CREATE FUNCTION settlement_document_guard() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -144,6 +141,8 @@ DROP TRIGGER line_guard ON settlement_documentline;
 DROP FUNCTION settlement_line_guard();
 DROP TRIGGER document_guard ON settlement_document;
 DROP FUNCTION settlement_document_guard();
+DROP TRIGGER close_kept ON settlement_closerun;
+DROP TRIGGER series_never_truncated ON settlement_series;
 DROP TRIGGER series_guard ON settlement_series;
 DROP FUNCTION settlement_series_guard();
 DROP TRIGGER cell_guard ON settlement_cell;
@@ -165,7 +164,7 @@ DROP TRIGGER {table}_append_only ON settlement_{table};
 
 
 class Migration(migrations.Migration):
-    """Triggers on cells, series and documents."""
+    """Triggers on cells, series, documents and closes."""
 
     dependencies = [("settlement", "0001_initial")]
     operations = [

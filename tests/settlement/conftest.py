@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-PAPER = ("documentfile", "documenttax", "documentline", "document", "cell")
+from tests.services import TRIGGERS_OFF
 
 
 @pytest.fixture(autouse=True)
@@ -23,21 +23,12 @@ def real_paper() -> None:
     """Ask for PDFs as they are."""
 
 
-@pytest.fixture
-def committed(transactional_db: None) -> Iterator[None]:
-    """Let a test commit, and clear away the paper that the database would not let go of."""
-    yield
-    with tampering():
-        tables = ", ".join(f"settlement_{name}" for name in PAPER)
-        connection.cursor().execute(f"TRUNCATE {tables}")
-
-
 @contextmanager
 def tampering() -> Iterator[None]:
-    """Be a superuser who has switched all triggers off, for one transaction."""
+    """Switch all triggers off for one transaction, as only a superuser of the product can."""
     with transaction.atomic(), connection.cursor() as cursor:
         connection.check_constraints()
-        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(TRIGGERS_OFF)
         yield
         cursor.execute("SET LOCAL session_replication_role = origin")
 

@@ -51,7 +51,7 @@ def killed_at_statement(number: int) -> Iterator[None]:
         connection.close()
 
 
-def test_killed_at_any_statement_and_repeated_it_gives_the_same(committed: None) -> None:
+def test_killed_at_any_statement_and_repeated_it_gives_the_same(transactional_db: None) -> None:
     seller, payer, other = factory.cpo("NL-AAA"), factory.emsp(), factory.emsp("NL-EMP")
     unready = factory.cpo("ES-CAR", equipped=False)
     month, kills = MONTH, 0
@@ -135,7 +135,7 @@ def _killed_when(reached: Callable[[], bool]) -> None:
 
 
 def test_a_close_killed_by_signal_9_is_finished_by_two_at_once(
-    committed: None, real_paper: None
+    transactional_db: None, real_paper: None
 ) -> None:
     payers = [factory.emsp(code) for code in ("DE-EMP", "NL-EMP")]
     for number, currency in itertools.product(range(2), ("EUR", "JPY")):

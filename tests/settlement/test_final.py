@@ -21,10 +21,11 @@ from settlement.models import (
 )
 from settlement.verify import differences
 from tests.settlement import factory
-from tests.settlement.conftest import PAPER, tampering
+from tests.settlement.conftest import tampering
 from tests.settlement.factory import CLOSING, MONTH
 
 pytestmark = pytest.mark.django_db
+PAPER = ("documentfile", "documenttax", "documentline", "document", "cell")
 
 
 @pytest.fixture
@@ -59,6 +60,12 @@ def test_a_series_neither_jumps_nor_goes_back(period: Period) -> None:
     for change in ("last_no = 0", "last_no = 3", "year = 2025", "prefix = 'X'"):
         assert "its next number" in refused(update.format(change))
     assert "its next number" in refused("DELETE FROM settlement_series")
+    assert "its next number" in refused("TRUNCATE settlement_series CASCADE")
+
+
+def test_a_close_is_never_undone(period: Period) -> None:
+    for statement in ("DELETE FROM settlement_closerun", "TRUNCATE settlement_closerun"):
+        assert "never undone" in refused(statement)
 
 
 def test_an_issued_document_takes_no_further_line(period: Period) -> None:

@@ -39,7 +39,7 @@ def _close() -> dict[str, object]:
     return clearing.report(clearing.close(MONTH, now=CLOSING))
 
 
-def test_closes_at_once_make_one_set_of_documents(committed: None) -> None:
+def test_closes_at_once_make_one_set_of_documents(transactional_db: None) -> None:
     payers = [factory.emsp("DE-EMP"), factory.emsp("NL-EMP")]
     for number in range(4):
         seller = factory.cpo(f"FR-A{number:02}")
@@ -52,7 +52,7 @@ def test_closes_at_once_make_one_set_of_documents(committed: None) -> None:
     assert differences(Period.objects.get()) == []
 
 
-def test_the_same_document_is_rendered_once_by_many(committed: None) -> None:
+def test_the_same_document_is_rendered_once_by_many(transactional_db: None) -> None:
     factory.cdr(factory.cpo(), factory.emsp())
     clearing.settle(Period.objects.get(), now=CLOSING)
     document = Document.objects.first()
@@ -60,7 +60,7 @@ def test_the_same_document_is_rendered_once_by_many(committed: None) -> None:
     assert sorted(done) == [False, False, False, True]
 
 
-def test_every_cdr_lands_in_exactly_one_month_while_months_freeze(committed: None) -> None:
+def test_every_cdr_lands_in_exactly_one_month_while_months_freeze(transactional_db: None) -> None:
     seller, payers = factory.cpo(), [factory.emsp("DE-EMP"), factory.emsp("NL-EMP")]
     factory.cdrs(50, seller, payers[0], "0.3350")
     enough = threading.Event()
@@ -103,7 +103,7 @@ def _accept(seller: Party, payer: Party) -> int:
 
 
 def test_the_freeze_waits_for_a_cdr_that_is_being_written_and_judges_it_too(
-    committed: None,
+    transactional_db: None,
 ) -> None:
     seller, unready, payer = factory.cpo(), factory.cpo("ES-CAR", equipped=False), factory.emsp()
     factory.cdr(seller, payer, "1.0000")

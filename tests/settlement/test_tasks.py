@@ -11,6 +11,7 @@ from settlement import clearing, issuing, tasks
 from settlement.models import Document, DocumentFile
 from settlement.models.documents import Kind
 from tests.settlement import factory
+from tests.settlement.conftest import tampering
 from tests.settlement.factory import CLOSING, MONTH
 
 pytestmark = pytest.mark.django_db
@@ -21,6 +22,11 @@ LONG_AGO = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 def at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run what is sent to the workers here and now."""
     monkeypatch.setattr(tasks.render, "delay", tasks.render)
+
+
+def open_long_ago() -> None:
+    with tampering():
+        Period.objects.update(opened_at=LONG_AGO)
 
 
 def test_beat_names_tasks_that_exist() -> None:
@@ -39,7 +45,7 @@ def test_the_calendar_closes_what_is_due_and_nothing_else() -> None:
     this_month = timezone.localdate().replace(day=1)
     factory.cdr(seller, payer)
     factory.cdr(seller, payer, month=this_month)
-    Period.objects.update(opened_at=LONG_AGO)
+    open_long_ago()
     tasks.close_due_periods()
     assert Period.objects.get(month=MONTH).state == "closed"
     assert Period.objects.get(month=this_month).state == "open"
@@ -50,7 +56,7 @@ def test_the_calendar_closes_what_is_due_and_nothing_else() -> None:
 def test_a_month_that_cannot_be_closed_does_not_stop_the_next() -> None:
     factory.cdr(factory.cpo("ES-BAD"), factory.emsp("ES-EMP"), "-1.0000")
     factory.cdr(factory.cpo(), factory.emsp(), month=dt.date(2024, 4, 1))
-    Period.objects.update(opened_at=LONG_AGO)
+    open_long_ago()
     tasks.close_due_periods()
     assert Period.objects.get(month=MONTH).state == "open"
     assert Period.objects.get(month=dt.date(2024, 4, 1)).state == "closed"
