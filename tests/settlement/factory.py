@@ -60,9 +60,8 @@ def cdrs(
     ended_at = dt.datetime.combine(month, dt.time(12), dt.UTC) + dt.timedelta(days=9)
     return Cdr.objects.bulk_create(
         Cdr(
-            **{"uid": f"CDR-{next(_count):06}", **facts},
+            **{"uid": f"CDR-{next(_count):06}", "emsp": payer, "body": {}, **facts},
             owner=seller,
-            emsp=payer,
             state=state,
             period=period,
             month=month,
@@ -74,7 +73,6 @@ def cdrs(
             currency=currency,
             energy_kwh=Decimal(energy),
             total_excl_vat=Decimal(total),
-            body={},
             digest="0" * 64,
             rules="test",
         )
