@@ -1,4 +1,7 @@
-"""Structural validation: every problem of a body at once, each with its JSON path."""
+"""Structural validation: every problem of a body at once, each with its JSON path.
+
+First each member by itself, then, of a body that is whole, what its members owe each other.
+"""
 
 from functools import cache
 from typing import Any
@@ -7,6 +10,7 @@ import jsonschema_rs
 import msgspec
 
 from hub.ocpi.errors import Invalid, Problem
+from hub.ocpi.types import rules
 
 MAX_PROBLEMS = 50
 MAX_ITEMS = 10_000
@@ -28,7 +32,7 @@ def problems(kind: type[msgspec.Struct], body: Any) -> list[Problem]:
     validator = _validator(kind)
     value = without_nulls(body)
     if validator.is_valid(value):
-        return []
+        return list(rules.broken(kind, value))[:MAX_PROBLEMS]
     errors = list(validator.iter_errors(value))[:MAX_PROBLEMS]
     return [Problem(_path(error.instance_path), _reason(error)) for error in errors]
 

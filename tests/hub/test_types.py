@@ -6,20 +6,16 @@ greatest length and cardinality; for each enumeration its values.
 
 import json
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import pytest
 
 from hub.ocpi import types
+from tests import wire
 
 FACTS = json.loads((Path(__file__).parent.parent / "data/ocpi-2.2.1.json").read_text())
-STRUCTS = {
-    name: kind
-    for name, kind in vars(types).items()
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct
-}
+STRUCTS = {kind.__name__: kind for kind in wire.STRUCTS}
 ENUMS = {name: kind for name, kind in vars(types).items() if get_origin(kind) is Literal}
 
 # Where the hub differs from the tables, and why.
@@ -135,42 +131,20 @@ def test_a_date_time_that_cannot_be_is_refused(nonsense):
 
 def fields(kind):
     """Describe a Struct as the tables do: (field, type, greatest length, cardinality)."""
-    hints = get_type_hints(kind, include_extras=True)
-    return [(name, *described(hints[name])) for name in kind.__struct_fields__]
+    return [(item.name, *named(item.type), cardinality(item)) for item in wire.members(kind)]
 
 
-def described(hint):
-    hint, optional = without_none(hint)
-    inner, listed, at_least = without_list(hint)
-    if listed:
-        assert optional == (at_least == 0), "a list is either optional or has an item"
-        return (*leaf(inner), "+" if at_least else "*")
-    return (*leaf(inner), "?" if optional or inner is Any else "1")
+def cardinality(item):
+    if item.listed:
+        assert item.optional == (item.at_least == 0), "a list is optional or has an item"
+        return "+" if item.at_least else "*"
+    return "?" if item.optional else "1"
 
 
-def without_none(hint):
-    rest = [item for item in get_args(hint) if item is not NoneType]
-    if NoneType in get_args(hint):
-        return rest[0], True
-    return hint, False
-
-
-def without_list(hint):
-    """Return what a list is of, whether it is one, and how many items it has at least."""
-    outer, *metas = (hint.__origin__, *hint.__metadata__) if annotated(hint) else (hint,)
-    if get_origin(outer) is not list:
-        return hint, False, 0
-    return get_args(outer)[0], True, sum(meta.min_length or 0 for meta in metas)
-
-
-def leaf(hint):
+def named(hint):
     if hint in PATTERNED:
         return PATTERNED[hint]
-    if annotated(hint):
-        (meta,) = hint.__metadata__
-        return "CiString" if meta.min_length else "string", meta.max_length
+    limits = wire.meta(hint)
+    if limits.max_length:
+        return "CiString" if limits.min_length else "string", limits.max_length
     return next(name for name, kind in {**STRUCTS, **ENUMS}.items() if kind == hint), None
-
-
-def annotated(hint):
-    return hasattr(hint, "__metadata__")
