@@ -378,7 +378,7 @@ def test_all_calls_of_a_handshake_share_one_deadline(desk, guest, monkeypatch):
     started = time.monotonic()
     reply = guest.post(POST, credentials(desk))
     assert (reply.http, reply.code) == (200, 3001)
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < 1.8
     nothing_happened(guest)
 
 
