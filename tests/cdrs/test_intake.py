@@ -32,6 +32,7 @@ def codes(cdr, severity="hold"):
     return set(cdr.findings.filter(severity=severity).values_list("code", flat=True))
 
 
+@pytest.mark.ocpi("D-01", "D-09", "D-16", "T-31")
 def test_a_cdr_is_accepted_located_and_owed_to_the_owner_of_the_token(cpo, emsp):
     body = objects.cdr(cpo.address, emsp.address, note="kept")
     reply = cpo.post(PATH, body)
@@ -46,6 +47,7 @@ def test_a_cdr_is_accepted_located_and_owed_to_the_owner_of_the_token(cpo, emsp)
     assert emsp.get("2.2.1/sender/cdrs").data == [body]
 
 
+@pytest.mark.ocpi("D-05")
 def test_the_same_cdr_again_is_answered_the_same_and_changes_nothing(cpo, emsp):
     body = objects.cdr(cpo.address, emsp.address)
     first, again = cpo.post(PATH, body), cpo.post(PATH, body)
@@ -54,6 +56,7 @@ def test_the_same_cdr_again_is_answered_the_same_and_changes_nothing(cpo, emsp):
     assert Cdr.objects.count() == 1
 
 
+@pytest.mark.ocpi("D-04", "D-05")
 def test_another_cdr_under_the_same_id_is_a_conflict(cpo, emsp):
     body = objects.cdr(cpo.address, emsp.address)
     cpo.post(PATH, body)
@@ -92,6 +95,7 @@ def test_a_second_cdr_of_a_session_is_held_and_names_the_first(cpo, emsp):
     assert "C1" in Finding.objects.get(cdr=second, code="session_billed_twice").text
 
 
+@pytest.mark.ocpi("D-07", "D-08")
 def test_a_credit_and_its_replacement_net_in_an_open_month(cpo, emsp):
     first = objects.cdr(cpo.address, emsp.address)
     cpo.post(PATH, first)
@@ -168,12 +172,14 @@ def test_after_the_freeze_a_cdr_goes_to_the_present_month(cpo, emsp):
         {"end_date_time": "2026-11-10T23:59:60Z"},
     ],
 )
+@pytest.mark.ocpi("D-12", "T-10")
 def test_what_is_malformed_is_refused_and_not_kept(cpo, emsp, members):
     reply = cpo.post(PATH, objects.cdr(cpo.address, emsp.address, **members))
     assert (reply.http, reply.code) == (200, 2001)
     assert not Cdr.objects.exists()
 
 
+@pytest.mark.ocpi("D-16", "G-03", "A-12")
 def test_only_the_owner_sends_and_reads_and_only_the_payer_lists(cpo, emsp):
     other = joined("FR", "STR", "CPO")
     stranger = joined("AT", "STR", "EMSP")
@@ -196,6 +202,7 @@ def test_an_addressee_that_does_not_pay_is_refused(cpo, emsp):
     assert cpo.post(PATH, body, **to).http == 201
 
 
+@pytest.mark.ocpi("D-04")
 def test_the_database_refuses_to_change_or_delete_a_cdr(cpo, emsp):
     cpo.post(PATH, objects.cdr(cpo.address, emsp.address))
     for statement in (
@@ -220,6 +227,7 @@ def test_the_database_refuses_writes_into_a_frozen_month(cpo, emsp):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.ocpi("D-05")
 def test_fifty_posts_of_one_cdr_at_once_make_one(cpo, emsp):
     body, answers = objects.cdr(cpo.address, emsp.address), []
 
@@ -257,6 +265,7 @@ def test_of_two_cdrs_of_one_session_at_once_one_is_held(cpo, emsp):
     assert sorted(Cdr.objects.values_list("state", flat=True)) == ["accepted"] + ["held"] * 7
 
 
+@pytest.mark.ocpi("T-25")
 def test_spelling_does_not_hide_a_duplicate(cpo, emsp):
     first = objects.cdr(cpo.address, emsp.address, session_id=None)
     cpo.post(PATH, first)
@@ -268,6 +277,7 @@ def test_spelling_does_not_hide_a_duplicate(cpo, emsp):
 
 
 @pytest.mark.parametrize("held", [True, False])
+@pytest.mark.ocpi("D-08")
 def test_a_credit_is_of_the_same_trade_and_of_what_is_billed(cpo, emsp, held):
     joined("AT", "OTH", "EMSP")
     first = objects.cdr(cpo.address, emsp.address)
@@ -278,6 +288,7 @@ def test_a_credit_is_of_the_same_trade_and_of_what_is_billed(cpo, emsp, held):
     assert codes(Cdr.objects.get(uid="C2")) == {"credit_of_held" if held else "credit_not_exact"}
 
 
+@pytest.mark.ocpi("D-01", "T-33")
 def test_the_location_of_a_cdr_is_a_proper_url(cpo, emsp):
     reply = cpo.post(PATH, objects.cdr(cpo.address, emsp.address, id="A ?#1"))
     location = reply.headers["Location"]
@@ -285,6 +296,7 @@ def test_the_location_of_a_cdr_is_a_proper_url(cpo, emsp):
     assert cpo.get(location.split("/ocpi/")[1]).data["id"] == "A ?#1"
 
 
+@pytest.mark.ocpi("D-01", "T-33")
 def test_the_location_of_a_cdr_with_a_slash_in_its_id_leads_back_to_it(cpo, emsp):
     reply = cpo.post(PATH, objects.cdr(cpo.address, emsp.address, id="2026/0001"))
     assert cpo.get(reply.headers["Location"].split("/ocpi/")[1]).data["id"] == "2026/0001"

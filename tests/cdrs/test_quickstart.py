@@ -53,6 +53,7 @@ def codes(severity):
     return set(Cdr.objects.get().findings.filter(severity=severity).values_list("code", flat=True))
 
 
+@pytest.mark.ocpi("X-05")
 def test_the_guides_cdr_is_completed_accepted_and_delivered(cpo, emsp, token):
     put_location(cpo)
     reply = cpo.post(PATH, GUIDE)
@@ -101,6 +102,7 @@ def test_in_live_it_is_held_since_nobody_pays_for_what_they_cannot_see(
     assert codes("hold") == {"not_shown_to_the_emsp"}
 
 
+@pytest.mark.ocpi("T-34")
 def test_of_several_chargers_of_one_kind_only_the_kind_is_told(cpo, emsp, token):
     put_location(cpo, evses=[objects.evse(), objects.evse(uid="E2")])
     cpo.post(PATH, GUIDE)

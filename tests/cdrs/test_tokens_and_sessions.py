@@ -25,6 +25,7 @@ def owed(module):
     return [str(row.receiver.party) for row in rows]
 
 
+@pytest.mark.ocpi("K-02", "K-03")
 def test_the_type_is_part_of_a_tokens_identity(cpo, emsp):
     path = f"2.2.1/receiver/tokens/{emsp.path}/CARD1"
     app = objects.token(emsp.address, type="APP_USER")
@@ -38,6 +39,7 @@ def test_the_type_is_part_of_a_tokens_identity(cpo, emsp):
     assert sorted(Token.objects.get(type="APP_USER").query) == sorted("?type=APP_USER")
 
 
+@pytest.mark.ocpi("B-03", "T-14")
 def test_cpos_are_owed_tokens_and_list_them(cpo, emsp):
     emsp.put(f"2.2.1/receiver/tokens/{emsp.path}/CARD1", objects.token(emsp.address))
     assert owed("tokens") == ["NL*CPO"]
@@ -46,6 +48,7 @@ def test_cpos_are_owed_tokens_and_list_them(cpo, emsp):
     assert cpo.put(f"2.2.1/receiver/tokens/{cpo.path}/C", objects.token(cpo.address)).http == 403
 
 
+@pytest.mark.ocpi("B-05", "G-03", "S-06")
 def test_a_session_is_for_the_owner_of_the_token_alone(cpo, emsp):
     joined("AT", "OTH", "EMSP", modules=["sessions"])
     body = objects.session(cpo.address, emsp.address)
@@ -55,6 +58,7 @@ def test_a_session_is_for_the_owner_of_the_token_alone(cpo, emsp):
     assert emsp.get("2.2.1/sender/sessions").data == [body]
 
 
+@pytest.mark.ocpi("S-06")
 def test_a_session_of_an_unknown_token_owner_is_kept_and_sent_to_nobody(cpo, emsp):
     body = objects.session(cpo.address, cpo.address)
     assert cpo.put(f"2.2.1/receiver/sessions/{cpo.path}/S1", body).http == 201

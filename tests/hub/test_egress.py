@@ -76,6 +76,7 @@ def drip_and_close(peer):
 @pytest.mark.parametrize(
     "behave", [drip_body, drip_header, drip_and_close, lambda peer: time.sleep(5)]
 )
+@pytest.mark.ocpi("C-21", "X-06")
 def test_the_deadline_is_total(server, behave):
     url, started = server(behave), time.monotonic()
     with pytest.raises(egress.EgressFailedError) as caught:
@@ -84,6 +85,7 @@ def test_the_deadline_is_total(server, behave):
     assert time.monotonic() - started < 1.5
 
 
+@pytest.mark.ocpi("C-21")
 def test_a_redirect_is_an_answer_and_not_followed(server):
     target = server(lambda peer: peer.sendall(OK))
     head = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -98,6 +100,7 @@ def test_the_body_of_a_redirect_is_cut_off_like_any_other(server):
         call(url)
 
 
+@pytest.mark.ocpi("C-21")
 def test_a_long_answer_is_cut_off(server):
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n"
     url = server(lambda peer: peer.sendall(head + b"x" * 5_000_000))
@@ -127,6 +130,7 @@ def test_nobody_listening_is_a_failure():
         call("http://127.0.0.1:1/")
 
 
+@pytest.mark.ocpi("C-21")
 def test_a_host_that_is_not_approved_is_never_called():
     with pytest.raises(egress.EgressDeniedError, match="not approved"):
         call("http://127.0.0.1:1/", hosts=["partner.example"])
@@ -150,6 +154,7 @@ LOOPBACK = [
 
 @pytest.mark.parametrize("url", LOOPBACK)
 @override_settings(ALLOW_PRIVATE_NETWORKS=False)
+@pytest.mark.ocpi("C-21")
 def test_private_addresses_are_refused_where_they_are_not_allowed(url):
     with pytest.raises(egress.EgressDeniedError, match="public addresses"):
         call(url)
@@ -170,6 +175,7 @@ def test_private_addresses_are_refused_where_they_are_not_allowed(url):
     ],
 )
 @override_settings(ALLOW_PRIVATE_NETWORKS=False)
+@pytest.mark.ocpi("C-21", "T-01")
 def test_a_url_must_be_plain_https(url):
     with pytest.raises(egress.EgressDeniedError):
         egress.check_url(url, None)
@@ -189,6 +195,7 @@ def test_a_url_must_be_plain_https(url):
         ("fe80::1%eth0", False),
     ],
 )
+@pytest.mark.ocpi("C-21")
 def test_public_means_public(address, public):
     assert egress.is_public(address) is public
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hub.ocpi import json
 
 
+@pytest.mark.ocpi("T-27")
 def test_numbers_keep_every_digit():
     value = json.loads(b'{"a": 15.00, "b": 12345678901234.123456789, "c": 7, "d": 1e3}')
     assert value == {
@@ -45,6 +46,7 @@ def test_numbers_keep_every_digit():
         (b'["a\nb"]', "control character"),
     ],
 )
+@pytest.mark.ocpi("T-09", "T-25")
 def test_it_refuses(raw, reason):
     with pytest.raises(json.JsonError, match=f"(?i){reason}"):
         json.loads(raw)
@@ -79,6 +81,7 @@ values = st.recursive(
 
 
 @given(values)
+@pytest.mark.ocpi("T-27")
 def test_what_is_written_is_read_back_the_same(value):
     assert json.loads(json.dumps(value)) == value
     assert json.kept(json.dumps(value)) == value

@@ -47,6 +47,7 @@ def call(path, **options):
     ("error", "status"),
     [(Http404, 404), (PermissionDenied, 403), (SuspiciousOperation, 400), (ValueError, 500)],
 )
+@pytest.mark.ocpi("K-11")
 def test_no_line_about_a_request_holds_its_path(log, monkeypatch, error, status):
     def fail(*args):
         raise error(f"{UID} is no good")

@@ -21,6 +21,7 @@ from hub.ocpi.pagination import Page
         ("1970-1-1T00:00:00Z", "1970-01-01T00:00:00Z"),
     ],
 )
+@pytest.mark.ocpi("T-26", "D-14", "X-08")
 def test_a_date_time_is_utc_and_written_with_a_z(text, written):
     assert times.render(times.parse(text)) == written
     assert times.parse(text).utcoffset() == dt.timedelta(0)
@@ -35,6 +36,7 @@ def test_a_date_that_does_not_exist_is_an_error(text):
         times.parse(text)
 
 
+@pytest.mark.ocpi("T-22", "T-23")
 def test_ids_are_repeated_or_made():
     ids = Ids.from_headers({"X-Request-ID": "a-1", "X-Correlation-ID": "b:2"})
     assert ids.headers() == {"X-Request-ID": "a-1", "X-Correlation-ID": "b:2"}
@@ -44,6 +46,7 @@ def test_ids_are_repeated_or_made():
     assert ids.next().request != "a-1"
 
 
+@pytest.mark.ocpi("R-05")
 def test_routing_headers_go_in_pairs_and_ignore_case():
     route = Route.from_headers({"OCPI-to-country-code": "nl", "OCPI-to-party-id": "abc"})
     assert route.to == Address("NL", "ABC")
@@ -53,6 +56,7 @@ def test_routing_headers_go_in_pairs_and_ignore_case():
         Route.from_headers({"OCPI-from-party-id": "ABC", "OCPI-from-country-code": "N1"})
 
 
+@pytest.mark.ocpi("G-06", "G-07", "G-09")
 def test_a_page_clamps_its_limit_and_links_with_all_filters():
     page = Page.of(QueryDict("limit=5000&offset=100&date_from=2026-01-01T00:00:00Z"))
     assert (page.limit, page.offset) == (100, 100)
@@ -67,6 +71,7 @@ def test_a_page_clamps_its_limit_and_links_with_all_filters():
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=-1", "limit=x", "offset=-1", "date_to=soon"])
+@pytest.mark.ocpi("G-09")
 def test_nonsense_in_a_page_is_invalid(query):
     with pytest.raises(Invalid):
         Page.of(QueryDict(query))

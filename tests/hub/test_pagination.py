@@ -28,6 +28,7 @@ NOVEMBER = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
         "2026-11-01+00:00:00+00:00",
     ],
 )
+@pytest.mark.ocpi("G-09")
 def test_a_date_is_utc_however_it_is_spelled(query):
     assert Page.of(QueryDict(f"date_from={query}")).date_from == NOVEMBER
     assert Page.of(QueryDict(f"date_to={query}")).date_to == NOVEMBER
@@ -49,6 +50,7 @@ def test_a_date_is_utc_however_it_is_spelled(query):
         "yesterday",
     ],
 )
+@pytest.mark.ocpi("G-09")
 def test_any_other_date_is_refused(query):
     with pytest.raises(Invalid, match="date_from must be a DateTime"):
         Page.of(QueryDict(f"date_from={query}"))

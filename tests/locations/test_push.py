@@ -39,6 +39,7 @@ def owed():
     return [(str(row.receiver.party), row.module, row.wanted) for row in rows]
 
 
+@pytest.mark.ocpi("P-01", "P-09", "P-12", "P-13", "T-12", "T-31")
 def test_a_location_is_created_then_replaced_and_read_back_as_sent(cpo):
     body = objects.location(cpo.address, **{"x-own": {"a": objects.D("1.10")}, "related": None})
     assert put(cpo, body).http == 201
@@ -46,6 +47,7 @@ def test_a_location_is_created_then_replaced_and_read_back_as_sent(cpo):
     assert cpo.get(f"2.2.1/receiver/locations/{cpo.path}/l1").data == {**body, "name": "New"}
 
 
+@pytest.mark.ocpi("B-03", "H-08")
 def test_everybody_opposite_is_owed_it_and_nobody_else(cpo, emsp, stranger):
     deaf = joined("AT", "DEA", "EMSP")
     joined("AT", "OFF", "EMSP", modules=MODULES, state="push_only")
@@ -55,6 +57,7 @@ def test_everybody_opposite_is_owed_it_and_nobody_else(cpo, emsp, stranger):
     assert deaf.platform != nsp.platform
 
 
+@pytest.mark.ocpi("P-11")
 def test_the_same_again_is_not_sent_again_and_a_change_is(cpo, emsp):
     body = objects.location(cpo.address)
     put(cpo, body)
@@ -64,6 +67,7 @@ def test_the_same_again_is_not_sent_again_and_a_change_is(cpo, emsp):
     assert owed() == [("DE*EMP", "locations", 2)]
 
 
+@pytest.mark.ocpi("P-10")
 def test_an_older_update_is_answered_1000_and_ignored(cpo, emsp):
     body = objects.location(cpo.address)
     put(cpo, body)
@@ -80,6 +84,7 @@ def test_a_clock_that_runs_ahead_is_refused(cpo):
     assert not Location.objects.exists()
 
 
+@pytest.mark.ocpi("T-08", "T-10", "P-05")
 def test_all_problems_of_a_body_are_listed_and_nothing_changes(cpo, emsp):
     body = objects.location(cpo.address, country="NL", evses=[objects.evse(status="available")])
     del body["publish"]
@@ -92,6 +97,7 @@ def test_all_problems_of_a_body_are_listed_and_nothing_changes(cpo, emsp):
 
 
 @pytest.mark.parametrize("body", [[], "text", 1, None, True])
+@pytest.mark.ocpi("T-10")
 def test_a_body_that_is_no_object_is_refused(cpo, body):
     assert put(cpo, body, uid="L1").code == 2001
 
@@ -104,6 +110,7 @@ def test_a_body_that_is_no_object_is_refused(cpo, body):
         {"last_updated": "2026-02-30T00:00:00Z"},
     ],
 )
+@pytest.mark.ocpi("P-02", "P-03")
 def test_url_and_body_must_agree_and_dates_exist(cpo, stranger, members):
     assert put(cpo, objects.location(cpo.address, **members), uid="L1").code == 2001
 
@@ -115,11 +122,13 @@ def test_a_list_without_end_is_refused_at_once(cpo):
 
 
 @pytest.mark.parametrize("uid", ["%EF%AC%811", "FI1%0A"])
+@pytest.mark.ocpi("T-25")
 def test_an_id_is_not_folded_into_another(cpo, uid):
     assert put(cpo, objects.location(cpo.address, id="FI1"), uid=uid).code == 2001
     assert not Location.objects.exists()
 
 
+@pytest.mark.ocpi("P-04", "A-12", "T-14")
 def test_nobody_speaks_for_somebody_else(cpo, emsp, stranger):
     body = objects.location(cpo.address)
     put(cpo, body)
@@ -132,6 +141,7 @@ def test_nobody_speaks_for_somebody_else(cpo, emsp, stranger):
     assert emsp.put(f"2.2.1/receiver/locations/{emsp.path}/L1", body).http == 403
 
 
+@pytest.mark.ocpi("L-15")
 def test_two_parties_on_one_platform_are_told_apart_by_the_url(cpo):
     other = joined("NL", "TWO", "CPO")
     other.party.roles.update(platform=cpo.platform)
@@ -141,6 +151,7 @@ def test_two_parties_on_one_platform_are_told_apart_by_the_url(cpo):
     assert Location.objects.count() == 2
 
 
+@pytest.mark.ocpi("G-06", "G-08", "G-09", "P-13", "T-11")
 def test_an_emsp_lists_page_by_page_and_reads_one(cpo, emsp):
     for number in range(5):
         put(cpo, objects.location(cpo.address, id=f"L{number}"))
@@ -159,6 +170,7 @@ def test_an_emsp_lists_page_by_page_and_reads_one(cpo, emsp):
     assert cpo.get("2.2.1/sender/locations").http == 403
 
 
+@pytest.mark.ocpi("G-05")
 def test_filters_are_from_inclusive_to_exclusive(cpo, emsp):
     for hour in (10, 11, 12):
         stamp = f"2026-11-10T{hour}:00:00Z"
@@ -169,6 +181,7 @@ def test_filters_are_from_inclusive_to_exclusive(cpo, emsp):
     assert [item["id"] for item in reply.data] == ["L11"]
 
 
+@pytest.mark.ocpi("O-04", "L-15")
 def test_an_id_of_two_owners_needs_an_addressee(cpo, emsp, stranger):
     put(cpo, objects.location(cpo.address))
     put(stranger, objects.location(stranger.address))
@@ -191,6 +204,7 @@ def test_tariffs_go_the_same_way(cpo, emsp):
     assert emsp.get("2.2.1/sender/tariffs").data == [body]
 
 
+@pytest.mark.ocpi("G-06")
 def test_a_page_of_large_objects_ends_early_and_says_where_to_go_on(cpo, emsp, monkeypatch):
     monkeypatch.setattr("parties.objects.PAGE_BYTES", 1500)
     for number in range(4):
@@ -206,6 +220,7 @@ def test_a_page_of_large_objects_ends_early_and_says_where_to_go_on(cpo, emsp, m
     assert 1 < pages <= 4
 
 
+@pytest.mark.ocpi("T-33", "P-13")
 def test_an_id_may_hold_slashes_and_keeps_the_spelling_of_the_body(cpo, emsp):
     body = objects.tariff(cpo.address, id="day/Night 1")
     path = f"2.2.1/receiver/tariffs/{cpo.path}/DAY%2Fnight%201"

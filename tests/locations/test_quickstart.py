@@ -35,6 +35,7 @@ def stored():
     return Location.objects.get()
 
 
+@pytest.mark.ocpi("X-05")
 def test_the_guides_location_becomes_valid_and_is_broadcast(cpo, emsp):
     reply = cpo.put(PATH, GUIDE)
     assert (reply.http, reply.code) == (201, 1000)
@@ -100,6 +101,7 @@ def test_what_contradicts_or_lacks_identity_is_refused(cpo, members):
     assert not Location.objects.exists()
 
 
+@pytest.mark.ocpi("X-04")
 def test_the_dialect_is_for_those_invited_to_it(cpo):
     strict = joined("NL", "STR", "CPO")
     reply = strict.put(PATH, GUIDE)

@@ -69,6 +69,7 @@ def make_due():
     Platform.objects.update(paused_until=None)
 
 
+@pytest.mark.ocpi("B-04", "R-10", "T-31", "P-12")
 def test_a_location_arrives_as_it_is_with_the_headers_of_a_broadcast(cpo, emsp, partner):
     body = put(cpo, unknown={"kept": objects.D("1.10")})
     assert drain(emsp) == 1
@@ -83,6 +84,7 @@ def test_a_location_arrives_as_it_is_with_the_headers_of_a_broadcast(cpo, emsp, 
     assert drain(emsp) == 0
 
 
+@pytest.mark.ocpi("O-02", "D-09")
 def test_a_cdr_is_posted_from_its_cpo(cpo, emsp, partner):
     emsp.put(f"2.2.1/receiver/tokens/{emsp.path}/CARD1", objects.token(emsp.address))
     body = objects.cdr(cpo.address, emsp.address)
@@ -91,9 +93,11 @@ def test_a_cdr_is_posted_from_its_cpo(cpo, emsp, partner):
     [received] = [item for item in partner.received if item.module == "cdrs"]
     assert (received.method, received.path[3:]) == ("POST", ())
     assert received.headers["OCPI-from-party-id"] == "CPO"
+    assert received.headers["OCPI-to-party-id"] == "EMP"
     assert received.body == body
 
 
+@pytest.mark.ocpi("B-08")
 def test_what_changed_while_the_receiver_was_away_is_sent_once_as_it_is_now(cpo, emsp, partner):
     partner.misbehave(Fault.ERROR500)
     for name in ("one", "two", "three"):
@@ -193,6 +197,7 @@ def test_only_one_drain_of_a_platform_acts(cpo, emsp, partner):
     assert drain(emsp) == 1
 
 
+@pytest.mark.ocpi("H-08")
 def test_nothing_is_sent_to_a_platform_that_is_not_connected(cpo, emsp, partner):
     put(cpo)
     Platform.objects.filter(pk=emsp.platform.pk).update(state="suspended")
@@ -245,6 +250,7 @@ def test_the_database_never_takes_more_acknowledged_than_wanted(cpo, emsp):
         Delivery.objects.update(acknowledged=2)
 
 
+@pytest.mark.ocpi("T-27", "R-09")
 def test_bodies_keep_their_digits(cpo, emsp, partner):
     put(cpo, amount=objects.D("15.00"))
     drain(emsp)
@@ -260,6 +266,7 @@ def test_more_than_was_wanted_is_acknowledged_as_what_was_wanted(cpo, emsp, part
     assert (row.acknowledged, row.wanted) == (1, 1)
 
 
+@pytest.mark.ocpi("B-07")
 def test_a_late_failure_does_not_postpone_what_became_wanted_meanwhile(
     cpo, emsp, partner, monkeypatch
 ):
@@ -283,6 +290,7 @@ def test_a_late_failure_does_not_postpone_what_became_wanted_meanwhile(
 
 
 @pytest.mark.parametrize(("module", "state"), [("sessions", "rejected"), ("cdrs", "parked")])
+@pytest.mark.ocpi("B-05", "D-09", "S-06")
 def test_a_drivers_data_never_leave_for_another_party_than_the_payer(
     cpo, emsp, partner, caplog, module, state
 ):

@@ -25,6 +25,7 @@ def encoded(text):
         (f"Token {encoded(TOKEN).replace('+', '-').replace('/', '_')}", "base64"),
     ],
 )
+@pytest.mark.ocpi("A-04", "A-05")
 def test_a_token_is_found_in_every_form_that_partners_send(header, form):
     assert (TOKEN, form) in keys.candidates(header)
 
@@ -36,6 +37,7 @@ def test_what_is_no_token_header_yields_no_valid_candidate(header):
     assert TOKEN not in [token for token, _ in keys.candidates(header)]
 
 
+@pytest.mark.ocpi("A-10")
 def test_tokens_are_long_unlike_and_not_base64():
     tokens = {keys.new_token() for _ in range(100)}
     assert len(tokens) == 100
@@ -45,6 +47,7 @@ def test_tokens_are_long_unlike_and_not_base64():
             base64.b64decode(token, validate=True)
 
 
+@pytest.mark.ocpi("A-10")
 def test_a_digest_needs_the_secret_and_a_sealed_token_comes_back(settings):
     digest, sealed = keys.digest(TOKEN), keys.seal(TOKEN)
     assert TOKEN not in sealed

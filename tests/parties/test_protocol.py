@@ -43,6 +43,7 @@ def cpo():
         ("GET", "2.2.1/sender/tokens", 200),
     ],
 )
+@pytest.mark.ocpi("T-04", "T-05", "T-11", "T-15", "T-32")
 def test_every_answer_is_an_envelope(cpo, method, path, status):
     reply = cpo.call(method, path)
     assert reply.http == status
@@ -52,6 +53,7 @@ def test_every_answer_is_an_envelope(cpo, method, path, status):
         assert "GET" in reply.headers["Allow"] or "POST" in reply.headers["Allow"]
 
 
+@pytest.mark.ocpi("T-01", "T-32")
 def test_plain_http_is_refused_and_not_redirected_where_https_is_required(cpo, settings):
     settings.SECURE_SSL_REDIRECT = True
     reply = cpo.get("versions")
@@ -59,6 +61,7 @@ def test_plain_http_is_refused_and_not_redirected_where_https_is_required(cpo, s
     assert "https" in reply.message
 
 
+@pytest.mark.ocpi("T-20")
 def test_ids_are_echoed_on_success_and_on_every_error(cpo):
     for path in ("versions", "nothing"):
         for token in (cpo.token, "wrong"):
@@ -81,6 +84,7 @@ def test_ids_are_echoed_on_success_and_on_every_error(cpo):
         (b"x" * (5 * 1024 * 1024 + 1), "application/json", 413),
     ],
 )
+@pytest.mark.ocpi("T-03", "T-09", "T-10")
 def test_a_bad_body_is_refused_in_the_envelope(cpo, raw, content_type, status):
     response = Client(raise_request_exception=False).generic(
         "PUT",
@@ -98,6 +102,7 @@ def test_compressed_bodies_are_refused(cpo):
     assert cpo.put(PUT, b"\x1f\x8b", Content_Encoding="gzip").http == 400
 
 
+@pytest.mark.ocpi("T-04")
 def test_an_error_of_the_hub_itself_is_an_envelope_without_its_text(cpo, monkeypatch, caplog):
     def fail(*args, **kwargs):
         raise RuntimeError("a secret detail")
@@ -110,6 +115,7 @@ def test_an_error_of_the_hub_itself_is_an_envelope_without_its_text(cpo, monkeyp
 
 
 @pytest.mark.parametrize("header", [None, "", "Token", "Token wrong", "Basic x"])
+@pytest.mark.ocpi("T-13", "T-14", "A-07")
 def test_who_shows_no_valid_token_is_refused_the_same_way(cpo, header):
     for method, path in (("GET", "versions"), ("GET", "2.2.1/sender/tokens"), ("PUT", PUT)):
         reply = cpo.call(method, path, Authorization=header)
@@ -141,12 +147,14 @@ def test_ids_with_commas_are_no_trouble(cpo):
     assert cpo.get("versions", X_Request_ID="a,b").http == 200
 
 
+@pytest.mark.ocpi("A-01", "A-04", "A-05")
 def test_a_token_is_taken_plain_or_in_base64(cpo):
     encoded = base64.b64encode(cpo.token.encode()).decode()
     for form in (cpo.token, encoded, encoded.rstrip("=")):
         assert cpo.get("versions", Authorization=f"Token {form}").http == 200
 
 
+@pytest.mark.ocpi("A-08")
 def test_an_invitation_opens_versions_and_credentials_only():
     guest = invited("NL", "NEW", "CPO")
     assert guest.get("versions").http == 200
@@ -156,6 +164,7 @@ def test_an_invitation_opens_versions_and_credentials_only():
     assert guest.put("2.2.1/receiver/locations/NL/NEW/L1", {}).http == 401
 
 
+@pytest.mark.ocpi("T-13")
 def test_an_expired_or_used_invitation_and_a_suspended_platform_are_refused():
     guest = invited("NL", "NEW", "CPO")
     Key.objects.update(expires_at="2020-01-01T00:00Z")
@@ -168,6 +177,7 @@ def test_an_expired_or_used_invitation_and_a_suspended_platform_are_refused():
     assert guest.get("versions").http == 401
 
 
+@pytest.mark.ocpi("A-10")
 def test_tokens_are_nowhere_in_the_database(cpo):
     from django.db import connection
 
@@ -176,6 +186,7 @@ def test_tokens_are_nowhere_in_the_database(cpo):
         assert cpo.token not in cursor.fetchone()[0]
 
 
+@pytest.mark.ocpi("V-01", "V-02", "C-03", "R-02", "V-11")
 def test_the_hub_shows_its_role_and_its_endpoints_in_both_versions(cpo):
     assert [item["version"] for item in cpo.get("versions").data] == ["2.2.1", "2.2"]
     details = cpo.get("2.2.1").data
@@ -186,6 +197,7 @@ def test_the_hub_shows_its_role_and_its_endpoints_in_both_versions(cpo):
     assert "OCPI-from-party-id" not in cpo.get("versions").headers
 
 
+@pytest.mark.ocpi("R-01", "R-05")
 def test_answers_of_functional_modules_carry_routing_headers(cpo):
     reply = cpo.get("2.2.1/sender/tokens", OCPI_from_country_code="nl", OCPI_from_party_id="cpo")
     assert reply.headers["OCPI-to-party-id"] == "CPO"
@@ -202,6 +214,7 @@ def test_answers_of_functional_modules_carry_routing_headers(cpo):
         ({"OCPI_to_party_id": "CPO", "OCPI_to_country_code": "NL"}, 201, 1000),
     ],
 )
+@pytest.mark.ocpi("R-05", "R-06", "A-12")
 def test_routing_headers_are_checked(cpo, headers, http, code):
     reply = cpo.put(PUT, objects.location(cpo.address), **headers)
     assert (reply.http, reply.code) == (http, code)

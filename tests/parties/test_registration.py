@@ -50,6 +50,7 @@ def nothing_happened(guest):
     assert guest.get("versions").http == 200
 
 
+@pytest.mark.ocpi("C-03", "C-05", "C-10", "C-19", "A-06", "A-10")
 def test_the_handshake_exchanges_tokens_and_reads_the_partners_endpoints(desk, guest):
     reply = guest.post(POST, credentials(desk))
     assert (reply.http, reply.code) == (200, 1000)
@@ -71,6 +72,7 @@ def test_the_handshake_exchanges_tokens_and_reads_the_partners_endpoints(desk, g
     assert member.get("2.2.1/credentials").data == reply.data
 
 
+@pytest.mark.ocpi("A-09", "C-06")
 def test_the_registration_token_is_dead_afterwards_and_a_second_post_is_405(desk, guest):
     reply = guest.post(POST, credentials(desk))
     assert guest.get("versions").http == 401
@@ -87,6 +89,7 @@ def test_the_registration_token_is_dead_afterwards_and_a_second_post_is_405(desk
         (Fault.UNAUTHORIZED, 3001),
     ],
 )
+@pytest.mark.ocpi("A-09", "C-11")
 def test_a_partner_that_fails_when_called_back_leaves_the_invitation_good(desk, guest, fault, code):
     desk.misbehave(fault)
     reply = guest.post(POST, credentials(desk))
@@ -96,12 +99,14 @@ def test_a_partner_that_fails_when_called_back_leaves_the_invitation_good(desk, 
     assert guest.post(POST, credentials(desk)).code == 1000
 
 
+@pytest.mark.ocpi("A-09", "C-11")
 def test_nobody_listening_is_3001(desk, guest):
     reply = guest.post(POST, credentials(desk, url=UNREACHABLE))
     assert (reply.http, reply.code) == (200, 3001)
     nothing_happened(guest)
 
 
+@pytest.mark.ocpi("C-12")
 def test_a_partner_without_our_version_is_3002(desk, guest, monkeypatch):
     offer = 200, [{"version": "2.1.1", "url": f"{desk.url}/2.1.1"}], {}
     monkeypatch.setattr(Desk, "_handle", lambda self, received: offer)
@@ -110,12 +115,14 @@ def test_a_partner_without_our_version_is_3002(desk, guest, monkeypatch):
 
 
 @pytest.mark.parametrize("offered", [["x"], [{"version": []}], [{"version": "2.2.1", "url": 5}]])
+@pytest.mark.ocpi("C-11")
 def test_a_junk_list_of_versions_is_3001(desk, guest, monkeypatch, offered):
     monkeypatch.setattr(Desk, "_handle", lambda self, received: (200, offered, {}))
     assert guest.post(POST, credentials(desk)).code == 3001
     nothing_happened(guest)
 
 
+@pytest.mark.ocpi("A-06")
 def test_a_partner_that_wants_its_token_plain_gets_it_plain(desk, guest):
     desk.token_form = "plain"
     assert guest.post(POST, credentials(desk)).code == 1000
@@ -138,6 +145,7 @@ def role(**members):
         [role(business_details=None)],
     ],
 )
+@pytest.mark.ocpi("C-17")
 def test_roles_are_only_those_assigned(desk, guest, roles):
     reply = guest.post(POST, credentials(desk, roles=roles))
     assert (reply.http, reply.code) == (200, 2001)
@@ -148,11 +156,13 @@ def test_roles_are_only_those_assigned(desk, guest, roles):
 @pytest.mark.parametrize(
     "members", [{"token": ""}, {"token": "a b"}, {"url": None}, {"token": "x" * 65}]
 )
+@pytest.mark.ocpi("A-02", "C-02")
 def test_bad_credentials_are_refused_before_anybody_is_called(desk, guest, members):
     assert guest.post(POST, credentials(desk, **members)).code == 2001
     assert not desk.inbox.received
 
 
+@pytest.mark.ocpi("C-21")
 def test_an_invitation_may_fix_the_host(desk):
     guest = invited("DE", "EMP", "EMSP", host="partner.example")
     assert guest.post(POST, credentials(desk)).code == 3001
@@ -189,6 +199,7 @@ def test_an_impossible_invitation_is_refused_and_leaves_nothing(guest, invite):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.ocpi("C-22")
 def test_of_two_handshakes_at_once_one_wins(desk, guest):
     answers = []
 
@@ -256,6 +267,7 @@ def test_the_guides_credentials_work_on_a_quickstart_invitation():
     assert member.get("2.2.1/sender/tokens").http == 200
 
 
+@pytest.mark.ocpi("X-04")
 def test_the_guides_credentials_are_refused_on_a_strict_invitation():
     guest = invited("FR", "ABC", "CPO")
     assert guest.post("2.2/credentials", GUIDE).code == 2001
@@ -312,6 +324,7 @@ def wait_until(condition):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.ocpi("C-22", "X-07")
 def test_many_handshakes_of_one_invitation_take_one_seat(desk, guest, monkeypatch):
     monkeypatch.setattr(registration, "CALL_SECONDS", 3.0)
     desk.misbehave(Fault.HANG)
@@ -341,6 +354,7 @@ def no_seat_free(monkeypatch):
         yield
 
 
+@pytest.mark.ocpi("X-07")
 def test_without_a_free_seat_the_handshake_is_refused_at_once(desk, guest, monkeypatch):
     with no_seat_free(monkeypatch):
         reply = guest.post(POST, credentials(desk))
@@ -359,12 +373,14 @@ def test_without_a_free_seat_a_quickstart_platform_is_push_only_for_now(desk, mo
     assert guest.platform.state == "connected"
 
 
+@pytest.mark.ocpi("X-07")
 def test_handshakes_leave_half_of_the_threads_to_everybody_else():
     [web] = supervisor.web()
     threads = int(web.command[web.command.index("--blocking-threads") + 1])
     assert threads >= 2 * registration.SEATS
 
 
+@pytest.mark.ocpi("C-22", "X-06")
 def test_all_calls_of_a_handshake_share_one_deadline(desk, guest, monkeypatch):
     monkeypatch.setattr(registration, "CALL_SECONDS", 0.8)
     monkeypatch.setattr(registration, "HANDSHAKE_SECONDS", 1.0)
@@ -382,6 +398,7 @@ def test_all_calls_of_a_handshake_share_one_deadline(desk, guest, monkeypatch):
     nothing_happened(guest)
 
 
+@pytest.mark.ocpi("X-06")
 def test_nobody_is_called_when_the_time_of_a_handshake_is_over(desk, guest, monkeypatch):
     monkeypatch.setattr(registration, "HANDSHAKE_SECONDS", 0.0)
     reply = guest.post(POST, credentials(desk))
