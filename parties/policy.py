@@ -24,6 +24,10 @@ ALLOWED: dict[tuple[str, str], frozenset[Role.Kind]] = {
     ("cdrs", SENDER): frozenset({_EMSP, _OTHER}),
     ("tokens", RECEIVER): frozenset({_EMSP, _OTHER}),
     ("tokens", SENDER): frozenset({_CPO}),
+    ("commands", RECEIVER): frozenset({_EMSP, _OTHER}),
+    ("commands", SENDER): frozenset({_CPO}),
+    ("chargingprofiles", RECEIVER): frozenset({_EMSP, _SCSP, _OTHER}),
+    ("chargingprofiles", SENDER): frozenset({_CPO}),
 }
 
 BROADCAST_TO: dict[str, frozenset[Role.Kind]] = {
@@ -32,6 +36,11 @@ BROADCAST_TO: dict[str, frozenset[Role.Kind]] = {
     _EMSP: frozenset({_CPO}),
     _OTHER: frozenset({_CPO}),
 }
+
+
+def counterparts(module: str, interface: str) -> frozenset[Role.Kind]:
+    """Return the roles that stand behind an interface: those that call the hub's other one."""
+    return ALLOWED[module, SENDER if interface == RECEIVER else RECEIVER]
 
 
 def acting_role(

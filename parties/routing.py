@@ -1,11 +1,38 @@
-"""Which parties a message is for."""
+"""Whom a message is for: one place decides, from module, interface, method and routing headers.
+
+Source: OCPI 2.2.1, transport_and_format, "Message Routing".
+"""
+
+from dataclasses import dataclass
 
 from django.conf import settings
 
 from hub.ocpi.errors import Invalid, OcpiError, UnknownReceiver
 from hub.ocpi.messages import Address, Route
+from hub.ocpi.versions import RECEIVER, SENDER
 from parties import policy
-from parties.models import Role, RoleQuerySet
+from parties.models import Endpoint, Platform, Role, RoleQuerySet
+
+BROADCASTABLE = frozenset({"locations", "tariffs", "tokens"})
+HELD = frozenset({"sessions", "cdrs"})  # owed to the payer, whoever is addressed
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where a message goes: on to `receiver`, or nowhere but the hub; `text` tells people."""
+
+    text: str
+    receiver: Role | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the decision depends on, besides who asks."""
+
+    module: str
+    interface: str
+    method: str
+    route: Route
 
 
 def hub_address() -> Address:
@@ -16,6 +43,72 @@ def hub_address() -> Address:
 def for_hub(route: Route, sender: Role) -> bool:
     """Tell whether a message is for the hub itself: to it, to nobody, or back to its sender."""
     return route.to in {None, hub_address(), sender.party.address}
+
+
+def decide(asked: Asked, sender: Role) -> Decision:
+    """Decide which arrangement a message is part of.
+
+    Direct when it names another party, whose role then is the `receiver` (but sessions and CDRs
+    stay in the hub's custody, see `custody`). Otherwise it is read from the hub's store,
+    broadcast, or open: then the view finds the receiver by what the message says.
+    Raises UnknownReceiver.
+    """
+    if asked.route.to and not for_hub(asked.route, sender):
+        return direct(addressee(asked.route.to, asked.module, asked.interface))
+    if asked.method == "GET" and asked.module in BROADCASTABLE | HELD:
+        return Decision("store")
+    if asked.interface == RECEIVER and asked.module in BROADCASTABLE:
+        return Decision("broadcast")
+    return Decision("open")
+
+
+def direct(receiver: Role) -> Decision:
+    """Return the decision that a message goes to the party that it names."""
+    return Decision(f"direct: {receiver.party}", receiver)
+
+
+def opened(receiver: Role, key: str) -> Decision:
+    """Return the decision that a message goes to the party found by a key of its content."""
+    return Decision(f"open: {receiver.party} by {key}", receiver)
+
+
+def broadcasted(receivers: RoleQuerySet) -> Decision:
+    """Return the decision that an object goes to several parties, as many as there are now."""
+    count = receivers.count()
+    return Decision(f"broadcast: {count} receiver{'' if count == 1 else 's'}")
+
+
+def custody(route: Route, sender: Role, payer: Role | None) -> Decision:
+    """Return the decision on a session or CDR: the hub keeps it and owes it to its payer.
+
+    Raises Invalid when it is addressed to another party than its token's owner.
+    """
+    if payer is None:
+        return Decision("held")
+    require_payer(route, sender, payer.party.address)
+    addressed = not for_hub(route, sender)
+    return direct(payer) if addressed else opened(payer, "cdr_token")
+
+
+def addressee(address: Address, module: str, interface: str) -> Role:
+    """Return the role of a party that a message to one of its interfaces is for.
+
+    A role whose platform offers the interface now comes first. Raises UnknownReceiver for a party
+    that is not in the network, or in none of the roles that have such an interface.
+    """
+    fitting = Role.objects.at(address).filter(role__in=policy.counterparts(module, interface))
+    roles = list(fitting.select_related("party", "platform"))
+    if not roles:
+        raise UnknownReceiver(f"{address} is no party that {_serves(module, interface)}")
+    return next((role for role in roles if offers(role, module, interface)), roles[0])
+
+
+def offers(role: Role, module: str, interface: str) -> bool:
+    """Tell whether a role can be called at an interface now."""
+    if role.platform.state != Platform.State.CONNECTED:
+        return False
+    endpoints = Endpoint.objects.filter(platform=role.platform_id, module=module)
+    return endpoints.filter(interface=interface).exists()
 
 
 def broadcast(module: str, sender: Role) -> RoleQuerySet:
@@ -29,8 +122,7 @@ def require_broadcast(route: Route, sender: Role, module: str) -> None:
     """Refuse a broadcastable object that is addressed to one party only."""
     if route.to is None or for_hub(route, sender):
         return
-    if not Role.objects.at(route.to).exists():
-        raise UnknownReceiver(f"{route.to} is not a party of this network")
+    addressee(route.to, module, RECEIVER)
     raise OcpiError(f"{module} go to everybody: leave OCPI-to-* out or name {hub_address()}")
 
 
@@ -43,5 +135,19 @@ def require_payer(route: Route, sender: Role, payer: Address) -> None:
 
 def emsp_role(address: Address) -> Role | None:
     """Return the role in which a party pays for its drivers, if it is in the network."""
-    roles = Role.objects.at(address).filter(role__in=[Role.Kind.EMSP, Role.Kind.OTHER])
+    return _role(address, Role.Kind.EMSP, Role.Kind.OTHER)
+
+
+def cpo_role(address: Address) -> Role | None:
+    """Return the role in which a party runs charge points, if it is in the network."""
+    return _role(address, Role.Kind.CPO)
+
+
+def _role(address: Address, *kinds: Role.Kind) -> Role | None:
+    roles = Role.objects.at(address).filter(role__in=kinds)
     return roles.select_related("party", "platform").order_by("role").first()
+
+
+def _serves(module: str, interface: str) -> str:
+    kinds = " or ".join(sorted(policy.counterparts(module, interface)))
+    return f"{'owns' if interface == SENDER else 'takes'} {module} in this network ({kinds})"

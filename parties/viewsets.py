@@ -1,6 +1,7 @@
 """The base of every OCPI view: who calls, in which role, what they sent, how we answer."""
 
 import logging
+import time
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
@@ -25,10 +26,11 @@ from hub.ocpi.errors import (
     Unauthorized,
 )
 from hub.ocpi.messages import Address, Ids, Route
-from parties import policy
+from parties import forwarding, policy, routing
 from parties.authentication import Caller, TokenAuthentication
+from parties.forwarding import Outgoing, Relayed
 from parties.models import Key, Role
-from parties.routing import hub_address
+from parties.routing import Asked, Decision, hub_address
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,10 @@ class OcpiViewSet(ViewSet):
     module: ClassVar[str] = ""
     interface: ClassVar[str] = ""
     open_to_invited: ClassVar[bool] = False  # versions and credentials only
+    seconds: ClassVar[float] = forwarding.SECONDS  # that the caller waits for a party at most
+
+    decision: Decision | None = None
+    acting: Role | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate; an invitation opens nothing but versions and credentials."""
@@ -69,6 +75,7 @@ class OcpiViewSet(ViewSet):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer with the ids of the request in every line that is logged meanwhile."""
+        self.until = time.monotonic() + self.seconds
         ids: Ids = request.ocpi_ids
         with bound(request_id=ids.request, correlation_id=ids.correlation):
             return super().dispatch(request, *args, **kwargs)
@@ -90,7 +97,21 @@ class OcpiViewSet(ViewSet):
 
     def sender(self, owner: Address | None = None) -> Role:
         """Return the role in which the caller acts, given the owner that the URL names."""
-        return policy.acting_role(self.roles, self.module, self.interface, self.route.sender, owner)
+        self.acting = policy.acting_role(
+            self.roles, self.module, self.interface, self.route.sender, owner
+        )
+        return self.acting
+
+    def decide(self, sender: Role) -> Decision:
+        """Decide where the request goes, and tell it in the answer."""
+        method = str(self.request.method)
+        asked = Asked(self.module, self.interface, method, self.route)
+        return self.decided(routing.decide(asked, sender))
+
+    def decided(self, decision: Decision | str) -> Decision:
+        """Tell in the answer and in the log where the request goes."""
+        self.decision = Decision(decision) if isinstance(decision, str) else decision
+        return self.decision
 
     def owner(self, country_code: str, party_id: str) -> Role:
         """Return the caller's role as the owner in the URL; a foreign owner is not found."""
@@ -117,6 +138,36 @@ class OcpiViewSet(ViewSet):
         validation.check(kind, body)
         return cast("dict[str, Any]", body)
 
+    @property
+    def content(self) -> bytes | None:
+        """Return the body to the byte, None when there is none."""
+        return self.request._request.body or None
+
+    def outgoing(self, sender: Role, receiver: Role, *path: str, **changes: Any) -> Outgoing:
+        """Return the request as it goes on, with another query or content where that is given."""
+        ids: Ids = self.request._request.ocpi_ids  # type: ignore[attr-defined]
+        found: dict[str, Any] = {
+            "method": self.request.method,
+            "query": self.request.META.get("QUERY_STRING", ""),
+            "content": self.content,
+            **changes,
+        }
+        return Outgoing(
+            module=self.module,
+            interface=self.interface,
+            sender=sender,
+            receiver=receiver,
+            path=path,
+            ids=ids,
+            until=self.until,
+            **found,
+        )
+
+    def relay(self, relayed: Relayed, headers: dict[str, str] | None = None) -> Response:
+        """Return the far side's answer as ours."""
+        content = envelope(relayed.data, status_code=relayed.code, message=relayed.message)
+        return Response(content, status=relayed.http, headers=headers)
+
     def success(
         self,
         data: Any = None,
@@ -133,20 +184,34 @@ class OcpiViewSet(ViewSet):
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
     ) -> Response:
-        """Add the routing headers of the answer of a functional module."""
+        """Add the routing headers of the answer of a functional module, and the decision."""
         answer: Response = super().finalize_response(request, response, *args, **kwargs)
-        # Not request.user: after a refusal that would authenticate, and fail, once more.
-        if self.module and isinstance(getattr(request, "_user", None), Caller):
-            for name, value in self._answer_route().headers().items():
-                answer[name] = value
+        for name, value in self._answer_route().headers().items():
+            answer[name] = value
+        if self.decision:
+            answer["X-Hub-Decision"] = self.decision.text
+            facts = {"module": self.module, "interface": self.interface, "method": request.method}
+            logger.info("routed: %s", self.decision.text, extra=facts)
         return answer
 
     def _answer_route(self) -> Route:
+        """Return the route of the answer: from who was asked, to who asked."""
+        # Not request.user: after a refusal that would authenticate, and fail, once more.
+        known = isinstance(getattr(self.request, "_user", None), Caller)
+        if not self.module or not known:
+            return Route()
         try:
-            route = self.route
+            asker = self.route.sender or (self.acting.party.address if self.acting else None)
         except OcpiError:
             return Route()
-        return route.answered(hub_address()) if route.sender else Route(sender=hub_address())
+        return Route(to=asker, sender=self._answerer())
+
+    def _answerer(self) -> Address:
+        """Return who answers: the party that the request went to, unless the hub was addressed."""
+        receiver = self.decision.receiver if self.decision else None
+        if receiver and self.route.to in {None, receiver.party.address}:
+            return receiver.party.address
+        return hub_address()
 
     def handle_exception(self, exc: Exception) -> Any:
         """Turn every exception into an envelope."""

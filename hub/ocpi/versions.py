@@ -4,7 +4,15 @@ from django.conf import settings
 
 SENDER, RECEIVER = "SENDER", "RECEIVER"
 VERSIONS = ("2.2.1", "2.2")
-MODULES = ("cdrs", "locations", "sessions", "tariffs", "tokens")
+MODULES = (
+    "cdrs",
+    "chargingprofiles",
+    "commands",
+    "locations",
+    "sessions",
+    "tariffs",
+    "tokens",
+)
 
 
 def base_url(version: str) -> str:
@@ -23,15 +31,19 @@ def endpoint_url(version: str, module: str, interface: str) -> str:
 
 
 def endpoints(version: str) -> list[dict[str, str]]:
-    """Return the endpoints of a version as its details list them."""
-    credentials = {
-        "identifier": "credentials",
-        "role": SENDER,
-        "url": f"{base_url(version)}/credentials",
-    }
+    """Return the endpoints of a version as its details list them.
+
+    Source: OCPI 2.2.1, terminology, "Typical OCPI implementations per role", the hub.
+    """
+    interfaces = [(module, role) for module in MODULES for role in (SENDER, RECEIVER)]
+    interfaces.append(("hubclientinfo", SENDER))
     modules = [
         {"identifier": module, "role": role, "url": endpoint_url(version, module, role)}
-        for module in MODULES
-        for role in (SENDER, RECEIVER)
+        for module, role in interfaces
     ]
-    return [credentials, *modules]
+    return [_credentials(version), *modules]
+
+
+def _credentials(version: str) -> dict[str, str]:
+    url = f"{base_url(version)}/credentials"
+    return {"identifier": "credentials", "role": SENDER, "url": url}

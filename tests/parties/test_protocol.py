@@ -191,7 +191,7 @@ def test_the_hub_shows_its_role_and_its_endpoints_in_both_versions(cpo):
     assert [item["version"] for item in cpo.get("versions").data] == ["2.2.1", "2.2"]
     details = cpo.get("2.2.1").data
     assert details["version"] == "2.2.1"
-    assert len(details["endpoints"]) == 11
+    assert len(details["endpoints"]) == 16
     credentials = cpo.get("2.2.1/credentials").data
     assert [role["role"] for role in credentials["roles"]] == ["HUB"]
     assert "OCPI-from-party-id" not in cpo.get("versions").headers

@@ -1,0 +1,172 @@
+"""Passing a request on to one party, and its answer back.
+
+What goes on is what came: the tail of the path, the query and the body to the byte, under the same
+routing headers and the same correlation id. What comes back is the far side's answer, unless it is
+none. A web thread waits meanwhile (no transaction does), so the time is limited, and so is the
+number of requests that one platform, or all of them together, may keep waiting.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from django.conf import settings
+
+from hub.ocpi import client
+from hub.ocpi.errors import HubError, NotConnected, TimedOut
+from hub.ocpi.messages import Ids, Route
+from parties import calling
+from parties.models import Platform, Role
+
+SECONDS = 10.0
+EACH, TOGETHER = 8, 16  # of the 24 threads of a web process (hub/supervisor.py), which has a twin
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A request as it goes on: from whom to whom, what, and until when (monotonic clock)."""
+
+    method: str
+    module: str
+    interface: str
+    sender: Role
+    receiver: Role
+    path: tuple[str, ...] = ()
+    query: str = ""
+    content: bytes | None = None
+    ids: Ids = field(default_factory=Ids)
+    until: float = field(default_factory=lambda: time.monotonic() + SECONDS)
+
+    @property
+    def route(self) -> Route:
+        """Return the routing headers: requester and receiver, never the hub."""
+        return Route(to=self.receiver.party.address, sender=self.sender.party.address)
+
+
+@dataclass(frozen=True)
+class Relayed:
+    """What the requester is answered: the far side's words under the hub's HTTP status."""
+
+    http: int
+    code: int
+    message: str
+    data: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> bool:
+        """Tell whether the far side says success."""
+        return 1000 <= self.code < 2000
+
+
+class Lanes:
+    """Counts the requests that wait in this process, per platform and together."""
+
+    def __init__(self, each: int, together: int) -> None:
+        self.each, self.together = each, together
+        self._waiting: Counter[int] = Counter()
+        self._lock = Lock()
+
+    @contextmanager
+    def lane(self, platform: Platform) -> Iterator[None]:
+        """Take a lane to a platform; raises NotConnected at once when none is free."""
+        with self._lock:
+            if self._waiting[platform.pk] >= self.each:
+                raise NotConnected(f"{platform} leaves {self.each} requests waiting already")
+            if self._waiting.total() >= self.together:
+                raise NotConnected("too many requests wait for partners, try again in a minute")
+            self._waiting[platform.pk] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting[platform.pk] -= 1
+
+
+lanes = Lanes(EACH, TOGETHER)
+
+
+def forward(outgoing: Outgoing) -> client.Answer:
+    """Pass a request on and return the answer, whatever it says.
+
+    Raises NotConnected (4003), TimedOut (4002), or HubError (4000) where the platform does not
+    offer the interface.
+    """
+    platform = outgoing.receiver.platform
+    return call(platform, outgoing, url_of(outgoing))
+
+
+def url_of(outgoing: Outgoing) -> str:
+    """Return the URL that a request goes on to, at the same interface of the receiver."""
+    base = calling.endpoint_of(outgoing.receiver.platform, outgoing.module, outgoing.interface)
+    query = f"?{outgoing.query}" if outgoing.query else ""
+    return client.join(base, *outgoing.path) + query
+
+
+def call(platform: Platform, outgoing: Outgoing, url: str) -> client.Answer:
+    """Call any URL of a platform on behalf of somebody who waits; raises as `forward` does."""
+    if url.startswith(f"{settings.HUB_BASE_URL}/"):
+        raise HubError(f"{platform} names a URL of the hub itself")
+    seconds = outgoing.until - time.monotonic()
+    if seconds <= 0:
+        raise TimedOut("the time for this request is over")
+    with lanes.lane(platform):
+        return calling.ask(
+            platform,
+            calling.Call(
+                outgoing.method,
+                url,
+                module=outgoing.module,
+                interface=outgoing.interface,
+                body=outgoing.content,
+                route=outgoing.route,
+                ids=outgoing.ids.next(),
+                seconds=seconds,
+            ),
+        )
+
+
+def relayed(answer: client.Answer, method: str, *, missing: int = 2000) -> Relayed:
+    """Return what the requester is told of an answer.
+
+    The far side's own code and data go through, 404 and 405 of a GET too. `missing` is the code of
+    a 404 that comes without one. Raises NotConnected when the far side refuses the hub itself (a
+    401 of theirs is none of ours), HubError for what is no answer of OCPI.
+    """
+    _refuse_refusal(answer)
+    if answer.code is None:
+        return _bare(answer, method, missing)
+    if not 1000 <= answer.code < 5000:
+        raise HubError(f"the receiver answers with the status code {answer.code}")
+    succeeded = 200 <= answer.http < 300
+    if answer.code < 2000 and not succeeded:
+        raise HubError(f"the receiver answers HTTP {answer.http}, and OCPI {answer.code}")
+    return Relayed(_http(answer, method), answer.code, answer.message, answer.data, answer.headers)
+
+
+def _refuse_refusal(answer: client.Answer) -> None:
+    if answer.http in {401, 403}:
+        raise NotConnected(f"the receiver refuses the hub's call (HTTP {answer.http})")
+    if answer.http == 429:
+        raise NotConnected("the receiver asks for fewer requests (HTTP 429)")
+
+
+def _bare(answer: client.Answer, method: str, missing: int) -> Relayed:
+    """Read an answer without an envelope: what little it says."""
+    if method == "GET" and answer.http in {404, 405}:
+        return Relayed(answer.http, missing, "the receiver has no such object")
+    empty = answer.http == 204 or answer.headers.get("Content-Length") == "0"
+    if method != "GET" and 200 <= answer.http < 300 and empty:
+        return Relayed(200, 1000, "Success")
+    raise HubError(f"the receiver answers HTTP {answer.http} without an OCPI envelope")
+
+
+def _http(answer: client.Answer, method: str) -> int:
+    """Return the HTTP status for an answer in an envelope."""
+    if answer.http == 404 or (answer.http == 405 and method == "GET"):
+        return answer.http
+    return 201 if answer.http == 201 else 200
