@@ -149,6 +149,7 @@ OCPI_MODELS = {
     "tokens": "cdrs.Token",
     "sessions": "cdrs.Session",
     "cdrs": "cdrs.Cdr",
+    "hubclientinfo": "parties.ClientInfo",
 }
 
 # PostgreSQL holds the truth

@@ -17,7 +17,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.db.models.functions import Least
+from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 from psycopg.sql import SQL, Identifier
 
@@ -37,6 +37,7 @@ LEASE = timedelta(seconds=30)  # longer than any call: a lost drain's calls are 
 SECONDS = {"cdrs": 20.0}
 MONEY = frozenset({"cdrs"})
 ROUTED = frozenset({"cdrs", "sessions"})  # from the CPO itself; the rest is broadcast by the hub
+UNROUTED = frozenset({"hubclientinfo"})  # the hub's own, without routing headers
 MONEY_DELAYS = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
 MONEY_PATIENCE = timedelta(hours=72)
 REFUSALS = 3
@@ -110,7 +111,10 @@ def pause_broadcasts() -> None:
 
 
 def owe_everything(role: Role) -> None:
-    """Owe a newly connected role every object that would have been broadcast to it."""
+    """Owe a newly connected role every object that would have been broadcast to it.
+
+    What the hub itself has to tell is owed by `clientinfo.move`.
+    """
     for module, model in _broadcastable():
         owners = [kind for kind, kinds in policy.BROADCAST_TO.items() if role.role in kinds]
         writers = policy.ALLOWED[module, RECEIVER].intersection(owners)
@@ -242,14 +246,8 @@ def _shipment(base: str, delivery: Delivery, item: OwnedObject) -> Shipment:
     method, url = "PUT", client.join(base, *item.path)
     if item.module == "cdrs":
         method, url = "POST", base
-    return Shipment(
-        delivery,
-        item.version,
-        method,
-        url + item.query,
-        json.dumps(item.body),
-        Route(to=receiver, sender=sender),
-    )
+    route = Route() if item.module in UNROUTED else Route(to=receiver, sender=sender)
+    return Shipment(delivery, item.version, method, url + item.query, json.dumps(item.body), route)
 
 
 def _deliver(peer: client.Peer, shipment: Shipment) -> Result:
@@ -265,8 +263,22 @@ def _deliver(peer: client.Peer, shipment: Shipment) -> Result:
         )
     except (egress.EgressDeniedError, egress.EgressFailedError) as error:
         return Result(shipment, Outcome.TRANSIENT, str(error)[:255])
+    return Result(shipment, judge(answer), _in_words(answer, shipment))
+
+
+def _in_words(answer: client.Answer, shipment: Shipment) -> str:
+    """Tell an answer to staff; a 404 to a push means that the receiver knows the hub only.
+
+    Whoever is pushed an object of a party that is not among the hub's roles may answer 404 by the
+    letter of OCPI (transport_and_format, "Errors"), which makes no sense with a hub.
+    """
     text = f"HTTP {answer.http}, OCPI {answer.code}: {answer.message}"[:255]
-    return Result(shipment, judge(answer), text)
+    if answer.http != 404:
+        return text
+    advice = "its check of owners must exempt the hub"
+    facts = {"delivery": shipment.delivery.pk, "kind": shipment.delivery.module}
+    logger.warning("a receiver answers 404 to a push: %s", advice, extra=facts)
+    return f"{text[: 252 - len(advice)]} ({advice})"
 
 
 def judge(answer: client.Answer) -> Outcome:
@@ -286,15 +298,16 @@ def judge(answer: client.Answer) -> Outcome:
 
 @transaction.atomic
 def _book(platform: Platform, results: list[Result]) -> None:
-    for result in results:
-        _booking(result)
+    """Note how it went: the platform first, as whoever moves a platform locks in that order."""
     failed = sum(result.outcome is Outcome.TRANSIENT for result in results)
     if failed < len(results):
         Platform.objects.filter(pk=platform.pk).exclude(failures=0).update(
-            failures=0, paused_until=None
+            failures=0, failing_since=None, paused_until=None
         )
     else:
         _note_failures(platform, failed)
+    for result in results:
+        _booking(result)
 
 
 def _booking(result: Result) -> None:
@@ -347,15 +360,18 @@ def _note_failures(platform: Platform, failed: int) -> None:
     """Count failures in a row; from five on, leave the platform alone for a growing while."""
     failures = platform.failures + failed
     pause = min(300.0, 5 * 2.0 ** min(failures // FAILURES_BEFORE_PAUSE, 6))
-    until = timezone.now() + timedelta(seconds=pause)
+    now = timezone.now()
+    until = now + timedelta(seconds=pause)
     Platform.objects.filter(pk=platform.pk).update(
-        failures=failures, paused_until=until if failures >= FAILURES_BEFORE_PAUSE else None
+        failures=failures,
+        failing_since=Coalesce(F("failing_since"), now),
+        paused_until=until if failures >= FAILURES_BEFORE_PAUSE else None,
     )
 
 
 def _broadcastable() -> Iterator[tuple[str, type[OwnedObject]]]:
     for module, label in settings.OCPI_MODELS.items():
-        if module not in ROUTED:
+        if module not in ROUTED | UNROUTED:
             yield module, apps.get_model(label)
 
 
@@ -367,5 +383,10 @@ _CATCH_UP = SQL("""
     WHERE item.complete AND item.owner_id <> %(party)s AND EXISTS (
         SELECT FROM parties_role AS owner
         WHERE owner.party_id = item.owner_id AND owner.role = ANY(%(owners)s))
-    ON CONFLICT (receiver_id, module, object_id) DO NOTHING
+    ON CONFLICT (receiver_id, module, object_id) DO UPDATE SET
+        wanted = EXCLUDED.wanted, state = 'live', attempts = 0,
+        next_attempt_at = EXCLUDED.next_attempt_at,
+        owed_since = CASE WHEN parties_delivery.acknowledged < parties_delivery.wanted
+            THEN parties_delivery.owed_since ELSE EXCLUDED.owed_since END
+    WHERE parties_delivery.wanted < EXCLUDED.wanted
 """)

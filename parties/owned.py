@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 
 from hub.ocpi import times
 from hub.ocpi.errors import Invalid
-from parties import delivery, tasks
+from parties import delivery, waking
 from parties.models import OwnedObject, Party, RoleQuerySet
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def owe(item: OwnedObject, receivers: RoleQuerySet) -> None:
         return
     delivery.owe(item, [role for role, _ in pairs])
     platforms = sorted({platform for _, platform in pairs})
-    transaction.on_commit(partial(tasks.wake, platforms))
+    transaction.on_commit(partial(waking.wake, platforms))
 
 
 def find(module: str, owner: Party) -> QuerySet[Any]:

@@ -28,6 +28,7 @@ ALLOWED: dict[tuple[str, str], frozenset[Role.Kind]] = {
     ("commands", SENDER): frozenset({_CPO}),
     ("chargingprofiles", RECEIVER): frozenset({_EMSP, _SCSP, _OTHER}),
     ("chargingprofiles", SENDER): frozenset({_CPO}),
+    ("hubclientinfo", SENDER): frozenset(Role.Kind),
 }
 
 BROADCAST_TO: dict[str, frozenset[Role.Kind]] = {
@@ -35,6 +36,15 @@ BROADCAST_TO: dict[str, frozenset[Role.Kind]] = {
     _NAP: frozenset({_EMSP, _NSP, _OTHER}),
     _EMSP: frozenset({_CPO}),
     _OTHER: frozenset({_CPO}),
+}
+
+OPPOSITE: dict[str, frozenset[Role.Kind]] = {  # who has something to say to whom
+    _CPO: frozenset({_EMSP, _NAP, _NSP, _OTHER, _SCSP}),
+    _EMSP: frozenset({_CPO, _NAP}),
+    _NAP: frozenset({_CPO, _EMSP, _NSP, _OTHER}),
+    _NSP: frozenset({_CPO, _NAP}),
+    _OTHER: frozenset({_CPO, _NAP}),
+    _SCSP: frozenset({_CPO}),
 }
 
 

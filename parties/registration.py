@@ -29,7 +29,7 @@ from hub.ocpi.errors import (
 from hub.ocpi.messages import Address
 from hub.ocpi.types import Credentials, Version
 from hub.ocpi.types import Endpoint as WireEndpoint
-from parties import delivery, keys
+from parties import clientinfo, delivery, keys
 from parties.authentication import Caller
 from parties.models import Dialect, Endpoint, Key, Party, Platform, Role
 
@@ -82,6 +82,7 @@ def invite(
     )
     for role in roles:
         _assign(party, role, platform)
+    clientinfo.refresh(platform)
     return party, join or keys.issue(platform, Key.Purpose.INVITATION)
 
 
@@ -131,7 +132,7 @@ def try_again(platform: Platform) -> bool:
         return False
     with transaction.atomic():
         _keep(platform, found)
-        platform.move_to(Platform.State.CONNECTED)
+        clientinfo.move(platform, Platform.State.CONNECTED)
     return True
 
 
@@ -275,6 +276,7 @@ def _complete(
 ) -> dict[str, Any]:
     """Store everything and use the invitation up; of two handshakes at once one wins."""
     platform = caller.platform
+    delivery.pause_broadcasts()  # before any row is locked
     invitation = Key.objects.filter(pk=caller.key.pk, used_at__isnull=True)
     if not invitation.update(used_at=timezone.now()):
         raise MethodNotAllowed("already registered", allow="GET")
@@ -284,9 +286,9 @@ def _complete(
     platform.save()
     _name(roles, credentials["roles"])
     state = Platform.State.CONNECTED if found else Platform.State.PUSH_ONLY
-    platform.move_to(state)
     if found:
         _keep(platform, found)
+    clientinfo.move(platform, state)
     logger.info("platform registered", extra={"platform": platform.pk, "state": state})
     return credentials_for(keys.issue(platform, Key.Purpose.ACCESS))
 

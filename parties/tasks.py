@@ -1,13 +1,11 @@
 """What workers do for the parties: deliver, sweep, ask again. Every task is harmless twice."""
 
 import logging
-from collections.abc import Iterable
 
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
 from hub import health
-from parties import delivery, registration
+from parties import delivery, registration, waking
 from parties.models import Platform
 
 logger = logging.getLogger(__name__)
@@ -23,7 +21,7 @@ def drain(platform_id: int) -> None:
 def sweep() -> None:
     """Find what is owed and nobody was woken for (a lost message, an expired lease, a retry)."""
     health.beat_heart()
-    wake(delivery.platforms_due())
+    waking.wake(delivery.platforms_due())
 
 
 @shared_task(name="parties.reconnect")
@@ -39,12 +37,3 @@ def _try_again(platform: Platform) -> None:
         registration.try_again(platform)
     except Exception:
         logger.exception("reconnecting failed", extra={"platform": platform.pk})
-
-
-def wake(platform_ids: Iterable[int]) -> None:
-    """Have platforms drained now; without Redis the sweep finds the work later."""
-    try:
-        for platform_id in platform_ids:
-            drain.apply_async((platform_id,), retry=False)
-    except OperationalError:
-        logger.warning("Redis is absent: deliveries wait for the sweep")

@@ -4,7 +4,8 @@ from typing import Any
 
 from django.urls import re_path
 
-from parties.views import CredentialsViewSet, NothingViewSet, VersionViewSet
+from parties.paths import VERSION
+from parties.views import ClientInfoSender, CredentialsViewSet, NothingViewSet, VersionViewSet
 
 _ANY: dict[str, Any] = dict.fromkeys(NothingViewSet.http_method_names, "answer")
 
@@ -15,5 +16,6 @@ urlpatterns = [
         r"^(?P<version>2\.2\.1|2\.2)/credentials/?\Z",
         CredentialsViewSet.as_view({"get": "retrieve", "post": "create"}),
     ),
+    re_path(rf"{VERSION}/sender/hubclientinfo/?\Z", ClientInfoSender.as_view({"get": "list"})),
     re_path(r"^", NothingViewSet.as_view(_ANY)),
 ]

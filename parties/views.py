@@ -2,12 +2,16 @@
 
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hub.ocpi import versions
 from hub.ocpi.errors import NotFound
-from parties import registration, v22
+from hub.ocpi.messages import Address
+from parties import clientinfo, registration, v22
+from parties.models import ClientInfo, Role
+from parties.objects import SenderViewSet
 from parties.viewsets import OcpiViewSet
 
 
@@ -43,6 +47,24 @@ class CredentialsViewSet(OcpiViewSet):
         parties = self.caller.platform.roles.select_related("party")
         names = ", ".join(sorted({str(role.party) for role in parties}))
         return self.success(answer, message=f"Welcome {names}")
+
+
+class ClientInfoSender(SenderViewSet):
+    """Tells who is connected. Source: OCPI 2.2.1, mod_hub_client_info.
+
+    A configuration module: it has no routing headers, so it is the platform that asks, for all its
+    parties, and whatever headers came along say nothing.
+    """
+
+    module, model, routed = "hubclientinfo", ClientInfo, False
+
+    def sender(self, owner: Address | None = None) -> Role:
+        """Return any role of the platform: all may ask, and all are told the same."""
+        return self.roles[0]
+
+    def visible(self, reader: Role) -> QuerySet[ClientInfo]:
+        """Return what the caller's platform may know."""
+        return clientinfo.visible_to(reader.platform)
 
 
 class NothingViewSet(OcpiViewSet):

@@ -61,6 +61,7 @@ class OcpiViewSet(ViewSet):
 
     module: ClassVar[str] = ""
     interface: ClassVar[str] = ""
+    routed: ClassVar[bool] = True  # whether the module has routing headers
     open_to_invited: ClassVar[bool] = False  # versions and credentials only
     seconds: ClassVar[float] = forwarding.SECONDS  # that the caller waits for a party at most
 
@@ -198,7 +199,7 @@ class OcpiViewSet(ViewSet):
         """Return the route of the answer: from who was asked, to who asked."""
         # Not request.user: after a refusal that would authenticate, and fail, once more.
         known = isinstance(getattr(self.request, "_user", None), Caller)
-        if not self.module or not known:
+        if not self.module or not self.routed or not known:
             return Route()
         try:
             asker = self.route.sender or (self.acting.party.address if self.acting else None)

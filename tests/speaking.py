@@ -7,7 +7,7 @@ from django.test import Client
 
 from hub.ocpi import json
 from hub.ocpi.messages import Address
-from parties import keys, registration
+from parties import clientinfo, keys, registration
 from parties.models import Endpoint, Key, Party, Platform
 
 
@@ -96,6 +96,7 @@ def joined(country_code, party_id, *roles, dialect="ocpi", modules=(), state="co
     platform = speaker.platform
     Key.objects.filter(platform=platform).delete()
     Platform.objects.filter(pk=platform.pk).update(state=state, version="2.2.1")
+    clientinfo.refresh(platform)
     Endpoint.objects.bulk_create(
         Endpoint(platform=platform, module=module, interface="RECEIVER", url=f"http://x/{module}")
         for module in modules

@@ -19,6 +19,7 @@ from hub.ocpi.messages import Address
 from hub.sandbox import catalogue, history, live, mistakes
 from hub.sandbox.catalogue import CPOS, EMSPS
 from hub.sandbox.charging import Charge, cdr, session, staged
+from hub.sandbox.desk import HEARS
 from hub.sandbox.faults import Fault
 from hub.sandbox.network import Network, NotReadyError
 from hub.sandbox.notes import Notes
@@ -108,10 +109,10 @@ def test_what_one_tells_reaches_the_other(cpo: Partner, emsp: Partner, deliver) 
     answer = cpo.send_cdr(objects.cdr(cpo.address, emsp.address))
     assert answer.http == 201
     assert cpo.request("GET", answer.headers["Location"]).data["id"] == "C1"
-    assert deliver() == 5
+    assert deliver() == 5 + 2  # both hear that the other is there
     assert set(cpo.holds("tokens")) == {"CARD1"}
     assert emsp.holds("locations")["L1"]["city"] == "Amsterdam"
-    assert {item.module for item in emsp.received} == {"tariffs", "locations", "sessions", "cdrs"}
+    assert {item.module for item in emsp.received} == {"hubclientinfo", *HEARS["EMSP"]}
     assert [item["id"] for item in emsp.locations()] == ["L1"]
 
 
@@ -122,7 +123,7 @@ def test_a_stranger_hears_what_is_broadcast_and_nothing_else(
     cpo.send_session(objects.session(cpo.address, emsp.address))
     cpo.send_cdr(objects.cdr(cpo.address, emsp.address))
     deliver()
-    assert {item.module for item in stranger.received} == {"locations"}
+    assert {item.module for item in stranger.received} == {"hubclientinfo", "locations"}
 
 
 def test_long_lists_are_fetched_page_by_page(cpo: Partner, emsp: Partner) -> None:

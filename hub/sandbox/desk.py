@@ -25,12 +25,14 @@ KINDS: dict[str, Any] = {
     "tokens": types.Token,
     "sessions": types.Session,
     "cdrs": types.CDR,
+    "hubclientinfo": types.ClientInfo,
 }
 TELLS: dict[str, tuple[str, ...]] = {  # what a role owns; the opposite role receives it
     "CPO": ("locations", "tariffs", "sessions", "cdrs"),
     "EMSP": ("tokens",),
 }
-HEARS = {"CPO": TELLS["EMSP"], "EMSP": TELLS["CPO"]}
+NEWS = ("hubclientinfo",)  # what the hub tells everybody
+HEARS = {"CPO": TELLS["EMSP"] + NEWS, "EMSP": TELLS["CPO"] + NEWS}
 REPLIES = {
     Fault.ERROR500: Reply(500, b"Internal Server Error", {"Content-Type": "text/plain"}),
     Fault.HANG: Reply(500, b"", fault=Fault.HANG),
@@ -102,6 +104,8 @@ class Desk:
             self.token, self.token_form
         ):
             raise Unauthorized("this is not the token we gave you")
+        if fault is Fault.NOT_FOUND:
+            raise NotFound("we know no such party")
         if fault is Fault.REFUSE:
             raise Invalid("we do not like this object")
 
@@ -139,6 +143,8 @@ class Desk:
             return 200, found(self.inbox.get(module, key)), {}
         require(received, "POST" if module == "cdrs" else "PUT")
         body = checked(module, received)
+        if module in NEWS:  # the URL does not say which role it is about
+            key = f"{key}/{body['role']}"
         key = key or f"{body['country_code']}/{body['party_id']}/{body['id']}".upper()
         new = self.inbox.keep(module, key, body)
         place = {"Location": f"{self.url}/{VERSION}/receiver/cdrs/{key}"}

@@ -14,6 +14,7 @@ class Fault(Enum):
     DRIP = "drip"  # answers a byte at a time
     GARBAGE = "garbage"  # HTTP 200 and HTML
     REFUSE = "refuse"  # an envelope with 2001
+    NOT_FOUND = "not_found"  # HTTP 404 in an envelope
     UNAUTHORIZED = "unauthorized"  # HTTP 401
     CLOSE = "close"  # hangs up
 

@@ -6,6 +6,7 @@ from parties.models.journal import Exchange, Quirk
 from parties.models.network import Dialect, Endpoint, Key, Party, Platform, Role, RoleQuerySet
 from parties.models.owned import ClientInfo, OwnedObject
 from parties.models.people import User, UserManager
+from parties.models.pulls import Pull
 
 __all__ = [
     "ClientInfo",
@@ -19,6 +20,7 @@ __all__ = [
     "OwnedObject",
     "Party",
     "Platform",
+    "Pull",
     "Quirk",
     "Role",
     "RoleQuerySet",

@@ -68,8 +68,11 @@ class Platform(Stateful):
     heard_at = models.DateTimeField(_("last heard of"), null=True, editable=False)
     probes_passed = models.PositiveSmallIntegerField(default=0, editable=False)
     probes_failed = models.PositiveSmallIntegerField(default=0, editable=False)
+    probe_at = models.DateTimeField(_("probed next at"), null=True, editable=False)
     pulled_at = models.DateTimeField(_("its lists were read at"), null=True, editable=False)
+    pull_at = models.DateTimeField(_("its lists are read next at"), null=True, editable=False)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    failing_since = models.DateTimeField(_("failing since"), null=True, editable=False)
     paused_until = models.DateTimeField(_("paused until"), null=True, editable=False)
 
     class Meta:
@@ -171,9 +174,9 @@ class RoleQuerySet(models.QuerySet["Role"]):
         )
 
     def receiving(self, module: str) -> "RoleQuerySet":
-        """Keep those that take pushes of a module."""
+        """Keep those that take pushes of a module; who is offline is owed them for later."""
         return self.filter(
-            platform__state=Platform.State.CONNECTED,
+            platform__state__in=[Platform.State.CONNECTED, Platform.State.OFFLINE],
             platform__endpoints__module=module,
             platform__endpoints__interface=Endpoint.RECEIVER,
         )
