@@ -227,3 +227,36 @@ class Finding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text}"
+
+
+class Authorization(models.Model):
+    """What an eMSP has said when a CPO asked whether a token may charge; CDRs are matched by it.
+
+    `allowed` is empty where the eMSP has answered with an error, as with an unknown token.
+    """
+
+    token_uid = models.CharField(_("token"), max_length=39)
+    token_type = models.CharField(_("type"), max_length=11)
+    cpo = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="+")
+    emsp = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="+")
+    location_uid = models.CharField(_("location"), max_length=36, blank=True)
+    allowed = models.CharField(_("allowed"), max_length=11, blank=True)
+    status_code = models.PositiveSmallIntegerField(_("OCPI status"))
+    reference = models.CharField(_("authorization reference"), max_length=36, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("authorisation")
+        verbose_name_plural = _("authorisations")
+        ordering = ["-pk"]
+        indexes = [
+            models.Index("cpo", Upper("token_uid"), "at", name="authorization_of_token"),
+            models.Index(
+                fields=["reference"],
+                condition=~models.Q(reference=""),
+                name="authorization_by_reference",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.emsp} for {self.cpo}: {self.allowed or self.status_code}"

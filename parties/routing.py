@@ -4,7 +4,9 @@ Source: OCPI 2.2.1, transport_and_format, "Message Routing".
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 
 from hub.ocpi.errors import Invalid, OcpiError, UnknownReceiver
@@ -131,6 +133,13 @@ def require_payer(route: Route, sender: Role, payer: Address) -> None:
     if for_hub(route, sender) or route.to == payer:
         return
     raise Invalid(f"OCPI-to-* names {route.to}, but the token belongs to {payer}")
+
+
+def owners(module: str, uid: str, **conditions: Any) -> list[Any]:
+    """Return the stored objects of a module with an id, each of another party."""
+    model = apps.get_model(settings.OCPI_MODELS[module])
+    rows = model._default_manager.filter(uid__iexact=uid, **conditions)
+    return list(rows.select_related("owner").distinct("owner_id").order_by("owner_id", "pk"))
 
 
 def emsp_role(address: Address) -> Role | None:

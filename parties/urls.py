@@ -4,10 +4,12 @@ from typing import Any
 
 from django.urls import re_path
 
+from parties.callbacks import CallbackViewSet
 from parties.paths import VERSION
 from parties.views import ClientInfoSender, CredentialsViewSet, NothingViewSet, VersionViewSet
 
 _ANY: dict[str, Any] = dict.fromkeys(NothingViewSet.http_method_names, "answer")
+_POST: dict[str, Any] = {"post": "create"}
 
 urlpatterns = [
     re_path(r"^versions/?\Z", VersionViewSet.as_view({"get": "list"})),
@@ -17,5 +19,6 @@ urlpatterns = [
         CredentialsViewSet.as_view({"get": "retrieve", "post": "create"}),
     ),
     re_path(rf"{VERSION}/sender/hubclientinfo/?\Z", ClientInfoSender.as_view({"get": "list"})),
+    re_path(r"^callback/(?P<secret>[A-Za-z0-9_-]{1,64})/?\Z", CallbackViewSet.as_view(_POST)),
     re_path(r"^", NothingViewSet.as_view(_ANY)),
 ]

@@ -191,7 +191,7 @@ class OcpiViewSet(ViewSet):
             answer[name] = value
         if self.decision:
             answer["X-Hub-Decision"] = self.decision.text
-            facts = {"module": self.module, "interface": self.interface, "method": request.method}
+            facts = {"kind": self.module, "interface": self.interface, "method": request.method}
             logger.info("routed: %s", self.decision.text, extra=facts)
         return answer
 

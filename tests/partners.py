@@ -10,6 +10,7 @@ from django.test import Client
 from hub import egress
 from hub.ocpi import client, json
 from hub.ocpi.messages import Address, Ids, Route
+from hub.sandbox.acting import Job
 from hub.sandbox.partner import Partner
 from settlement import joining
 
@@ -49,11 +50,25 @@ class InProcess:
         return client.read(reply)
 
 
+class Pile(list[Job]):
+    """What a partner would do a moment later, done when the test says so, in its own thread."""
+
+    def __call__(self, job: Job) -> None:
+        """Put something off."""
+        self.append(job)
+
+    def work(self) -> list[Any]:
+        """Do what was put off; return what came of it."""
+        done = [job() for job in self]
+        self.clear()
+        return done
+
+
 @contextmanager
 def guest(code: str, roles: list[str], name: str) -> Iterator[tuple[Partner, str]]:
     """Have a partner that is served and invited; yield it with its registration token."""
     address = Address(*code.split("*"))
-    with Partner(address, roles, name, send=InProcess()).served() as partner:
+    with Partner(address, roles, name, send=InProcess(), later=Pile()).served() as partner:
         _, token = joining.join(address, roles, name)
         yield partner, token
 

@@ -52,12 +52,13 @@ class Outlet:
 
 @dataclass(frozen=True)
 class Charge:
-    """One charge: where, by whom, and its stages."""
+    """One charge: where, by whom, its stages, and whether a command of the eMSP started it."""
 
     uid: str
     outlet: Outlet
     token: Item
     stages: tuple[Stage, ...]
+    by_command: bool = False
 
     @property
     def started_at(self) -> datetime:
@@ -178,7 +179,8 @@ def _energy(power_kw: int, duration: timedelta) -> Decimal:
 
 
 def _auth_method(charge: Charge) -> str:
-    return "COMMAND" if charge.token["type"] == "APP_USER" else "WHITELIST"
+    by_command = charge.by_command or charge.token["type"] == "APP_USER"
+    return "COMMAND" if by_command else "WHITELIST"
 
 
 def _periods(charge: Charge) -> list[Item]:

@@ -27,9 +27,9 @@ KINDS: dict[str, Any] = {
     "cdrs": types.CDR,
     "hubclientinfo": types.ClientInfo,
 }
-TELLS: dict[str, tuple[str, ...]] = {  # what a role owns; the opposite role receives it
+TELLS: dict[str, tuple[str, ...]] = {  # what a role owns or asks; the opposite role receives it
     "CPO": ("locations", "tariffs", "sessions", "cdrs"),
-    "EMSP": ("tokens",),
+    "EMSP": ("tokens", "commands", "chargingprofiles"),
 }
 NEWS = ("hubclientinfo",)  # what the hub tells everybody
 HEARS = {"CPO": TELLS["EMSP"] + NEWS, "EMSP": TELLS["CPO"] + NEWS}
@@ -115,11 +115,21 @@ class Desk:
                 return 200, [{"version": VERSION, "url": f"{self.url}/{VERSION}"}], {}
             case (version,) if version == VERSION:
                 return 200, {"version": VERSION, "endpoints": self.endpoints()}, {}
+            case (_, interface, module, *rest) if self.acts(interface, module, rest):
+                return 200, self.act(received, interface, module, rest), {}
             case (_, "sender", module, *rest) if self._offers(module, SENDER):
                 return self._show(received, module, rest)
             case (_, "receiver", module, *rest) if self._offers(module, RECEIVER):
                 return self._take(received, module, "/".join(rest).upper())
         raise NotFound("nothing is served here")
+
+    def acts(self, interface: str, module: str, rest: Sequence[str]) -> bool:
+        """Tell whether a request is not about objects, but asks to do something."""
+        return False
+
+    def act(self, received: Received, interface: str, module: str, rest: Sequence[str]) -> Any:
+        """Do what is asked for and return what is answered."""
+        raise NotImplementedError
 
     def _offers(self, module: str, interface: str) -> bool:
         modules = TELLS if interface == SENDER else HEARS
@@ -180,9 +190,14 @@ def found(item: Any) -> Any:
 
 def checked(module: str, received: Received) -> dict[str, Any]:
     """Return the body after it passed as the object of a module."""
+    return valid(KINDS[module], received)
+
+
+def valid(kind: Any, received: Received) -> dict[str, Any]:
+    """Return the body after it passed as a wire type."""
     try:
         body: dict[str, Any] = received.body
     except JsonError as error:
         raise NotJson(f"not JSON: {error}") from error
-    validation.check(KINDS[module], body)
+    validation.check(kind, body)
     return body

@@ -1,15 +1,18 @@
 """A simulated partner: a CPO, an eMSP, or both; it meets the hub over HTTP alone."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from hub.ocpi import client
 from hub.ocpi.messages import Address, Ids, Route
 from hub.ocpi.versions import RECEIVER, SENDER
-from hub.sandbox.desk import VERSION, Desk
+from hub.sandbox.acting import Actor, Job, soon
+from hub.sandbox.desk import VERSION
 from hub.sandbox.serving import Server, by_prefix
+from hub.sandbox.station import Deed
 
 SECONDS = 20.0
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
@@ -40,13 +43,19 @@ class Send(Protocol):
         """Make one call."""
 
 
-class Partner(Desk):
-    """A desk that makes calls itself: the handshake, and what its roles have to tell."""
+class Partner(Actor):
+    """A partner that makes calls itself: the handshake, and what its roles tell or ask."""
 
     def __init__(
-        self, address: Address, roles: Sequence[str], name: str, *, send: Send = client.send
+        self,
+        address: Address,
+        roles: Sequence[str],
+        name: str,
+        *,
+        send: Send = client.send,
+        later: Callable[[Job], None] = soon,
     ) -> None:
-        super().__init__(address, roles, name)
+        super().__init__(address, roles, name, later=later)
         self.send = send
         self.hub_token = ""
         self.hub_endpoints: dict[str, str] = {}
@@ -118,6 +127,58 @@ class Partner(Desk):
         self.own.keep("cdrs", cdr["id"], cdr)
         return self.call("POST", "cdrs", RECEIVER, body=cdr)
 
+    def command(
+        self, name: str, body: dict[str, Any], *, to: Address | None = None
+    ) -> client.Answer:
+        """Give a command; its result comes to the inbox under the name in `response_url`."""
+        body = {"response_url": self.results(name), **body}
+        return self.call("POST", "commands", RECEIVER, name, body=body, to=to)
+
+    def profile(
+        self,
+        method: str,
+        session_id: str,
+        profile: Mapping[str, Any] | None = None,
+        *,
+        to: Address | None = None,
+    ) -> client.Answer:
+        """Ask for, set or clear the charging profile of a session."""
+        url, query, body = self.results(method), "", None
+        if profile:
+            body = {"charging_profile": profile, "response_url": url}
+        else:
+            query = f"?duration=900&response_url={quote(url, safe='')}"
+        options: dict[str, Any] = {"query": query, "body": body, "to": to}
+        return self.call(method, "chargingprofiles", RECEIVER, session_id, **options)
+
+    def show_profile(self, session_id: str, *, to: Address | None = None) -> client.Answer:
+        """Tell by which profile a session charges now."""
+        active = self.station.active(session_id)
+        return self.call("PUT", "chargingprofiles", SENDER, session_id, body=active, to=to)
+
+    def prefer(self, session_id: str, preferences: Mapping[str, Any]) -> client.Answer:
+        """Tell what the driver of a session prefers."""
+        path = (session_id, "charging_preferences")
+        return self.call("PUT", "sessions", SENDER, *path, body=preferences)
+
+    def authorize(
+        self, uid: str, query: str = "", place: Any = None, *, to: Address | None = None
+    ) -> client.Answer:
+        """Ask whether a token may charge."""
+        options = {"query": query, "body": place, "to": to}
+        return self.call("POST", "tokens", SENDER, uid, "authorize", **options)
+
+    def results(self, name: str) -> str:
+        """Return where it takes results."""
+        return f"{self.url}/{VERSION}/sender/commands/{name}"
+
+    def finish(self, deed: Deed, response_url: str) -> client.Answer:
+        """Post a result and tell what has changed."""
+        answer = self.request("POST", response_url, body=deed.result)
+        for module, item in deed.told:
+            self.send_cdr(item) if module == "cdrs" else self._put(module, item, "id")
+        return answer
+
     def locations(self) -> list[Any]:
         """Fetch all locations of the network."""
         return self.fetch("locations")
@@ -141,15 +202,18 @@ class Partner(Desk):
         *path: str,
         query: str = "",
         body: Any = None,
+        to: Address | None = None,
     ) -> client.Answer:
         """Call an interface of the hub as it was discovered."""
         url = client.join(self.hub_endpoints[f"{module} {interface}"], *path)
-        return self.request(method, url + query, body=body)
+        return self.request(method, url + query, body=body, to=to)
 
-    def request(self, method: str, url: str, *, body: Any = None) -> client.Answer:
+    def request(
+        self, method: str, url: str, *, body: Any = None, to: Address | None = None
+    ) -> client.Answer:
         """Call any URL of the hub with the token that the hub gave us."""
         peer = client.Peer(self.hub_token, client.BASE64, None)
-        route = Route(sender=self.address)
+        route = Route(to=to, sender=self.address)
         return self.send(method, url, peer=peer, body=body, route=route, seconds=SECONDS)
 
     def _put(self, module: str, item: dict[str, Any], key: str, query: str = "") -> client.Answer:

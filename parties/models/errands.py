@@ -15,7 +15,8 @@ class Errand(Stateful):
     """A command, or a request about a charging profile: asked, answered, its result awaited.
 
     The result comes to a URL with a secret, of which only the digest is kept. It may come more
-    than once (a reservation is cancelled by the CPO), until the errand expires.
+    than once (a reservation is cancelled by the CPO), until the errand expires. `fingerprint` is
+    that of the request as it came in: for a day the same one is not passed on again.
     """
 
     class State(models.TextChoices):
@@ -34,6 +35,7 @@ class Errand(Stateful):
     }
 
     digest = models.BinaryField(unique=True, editable=False)
+    fingerprint = models.BinaryField(unique=True, null=True, editable=False)
     module = models.CharField(_("module"), max_length=36)
     action = models.CharField(_("what"), max_length=40)
     sender = models.ForeignKey(Role, on_delete=models.CASCADE, related_name="+")
@@ -49,6 +51,7 @@ class Errand(Stateful):
     created_at = models.DateTimeField(_("asked at"), default=timezone.now)
     answered_at = models.DateTimeField(_("answered at"), null=True)
     result_at = models.DateTimeField(_("result at"), null=True)
+    delivered_at = models.DateTimeField(_("result passed on at"), null=True)
     expires_at = models.DateTimeField(_("expires at"))
 
     class Meta:

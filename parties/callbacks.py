@@ -1,0 +1,81 @@
+"""What partners reach by a URL with a secret that the hub gave them: callbacks for results.
+
+The URL is all they need: many partners call back without any header. Source: OCPI 2.2.1,
+mod_commands and mod_charging_profiles, the Sender interface.
+"""
+
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from hub.ocpi import json, types, validation
+from hub.ocpi.errors import Invalid, NotFound
+from hub.ocpi.messages import Route
+from parties import authentication, relay
+from parties.errands import only
+from parties.models import Errand
+from parties.routing import Decision
+from parties.viewsets import OcpiViewSet
+
+PROFILES: dict[str, Any] = {
+    "GET": types.ActiveChargingProfileResult,
+    "PUT": types.ChargingProfileResult,
+    "DELETE": types.ClearProfileResult,
+}
+
+
+class CallbackViewSet(OcpiViewSet):
+    """Takes the result of an errand and passes it on to the one who asked."""
+
+    authentication_classes = []
+    open_to_invited: ClassVar[bool] = True
+    errand: Errand | None = None
+
+    def create(self, request: Request, secret: str) -> Response:
+        """Pass a result on and return what its receiver answers."""
+        self.errand = errand = relay.awaited(secret)
+        self._refuse_others(errand)
+        self.decided(Decision(f"direct: {errand.sender.party} by response_url", errand.sender))
+        raw = self.body()
+        result = result_of(errand, raw)
+        content = self.content if result == raw and self.content else json.dumps(result)
+        answer = relay.deliver(errand, content, result, self.until)
+        if errand.module == "chargingprofiles":
+            return self.success(message=answer.message) if answer.succeeded else self.relay(answer)
+        return self.relay(answer)
+
+    def _refuse_others(self, errand: Errand) -> None:
+        """Refuse who shows a token, but not that of the platform that was asked."""
+        header = self.request.headers.get("Authorization", "")
+        if header and authentication.find(header).platform != errand.receiver.platform:
+            raise NotFound("nothing is awaited here (any more)")
+
+    def _answer_route(self) -> Route:
+        if self.errand is None:
+            return Route()
+        sender, receiver = self.errand.receiver.party, self.errand.sender.party
+        return Route(to=sender.address, sender=receiver.address)
+
+
+def result_of(errand: Errand, body: Any) -> dict[str, Any]:
+    """Return a result after it passed as its type.
+
+    It may come in an envelope, in a list, and with one message instead of a list of them.
+    """
+    if isinstance(body, dict) and "result" not in body and "data" in body:
+        body = body["data"]
+    body = only(body)
+    if not isinstance(body, dict):
+        raise Invalid("a result is expected")
+    if isinstance(body.get("message"), dict):
+        body = {**body, "message": [body["message"]]}
+    validation.check(kind_of(errand), body)
+    return dict(body)
+
+
+def kind_of(errand: Errand) -> Any:
+    """Return the type of an errand's result."""
+    if errand.module == "chargingprofiles":
+        return PROFILES[errand.action]
+    return types.CommandResult

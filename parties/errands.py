@@ -1,0 +1,87 @@
+"""The base of the views that pass errands on: commands, and requests about charging profiles."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from rest_framework.response import Response
+
+from hub.ocpi.errors import HubError, OcpiError, TimedOut
+from parties import forwarding, relay
+from parties.forwarding import Relayed
+from parties.models import Errand
+from parties.relay import Order
+from parties.routing import Decision
+from parties.viewsets import OcpiViewSet
+
+Rewrite = Callable[[str], dict[str, Any]]
+
+
+class ErrandViewSet(OcpiViewSet):
+    """Passes a request on, with the hub's URL for the result where the caller's stood.
+
+    Whatever goes wrong is told with the data of a rejection, which the caller can read as well.
+    """
+
+    def replay(self) -> Response | None:
+        """Return the answer once more that this very request got before."""
+        errand = relay.find(self.fingerprint)
+        return self._again(errand) if errand else None
+
+    def entrust(self, order: Order, rewrite: Rewrite, *path: str) -> Response:
+        """Pass a request on, once; `rewrite` returns what changes with the URL for results."""
+        forwarding.url_of(self.outgoing(order.sender, order.receiver))
+        try:
+            errand, url = relay.begin(order)
+        except relay.Repeated as repeated:
+            return self._again(repeated.errand)
+        answer = self._run(order, path, rewrite(url))
+        relay.note_answer(errand, answer)
+        return self.relay(answer)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Answer an error of OCPI as a rejection, unless it lists problems."""
+        if isinstance(exc, OcpiError) and exc.http_status == 200 and not exc.problems:
+            return self.relay(relay.rejected(exc))
+        return super().handle_exception(exc)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Return what tells this request from every other: whose it is, its id, and all it says."""
+        request, platform = self.request._request, self.caller.platform
+        facts = (platform.pk, request.ocpi_ids.request, request.method, request.get_full_path())  # type: ignore[attr-defined]
+        parts = [str(fact).encode() for fact in facts]
+        return hashlib.sha256(b"\n".join([*parts, request.body])).digest()
+
+    def _run(self, order: Order, path: tuple[str, ...], changes: dict[str, Any]) -> Relayed:
+        outgoing = self.outgoing(order.sender, order.receiver, *path, **changes)
+        try:
+            return readable(forwarding.relayed(forwarding.forward(outgoing), outgoing.method))
+        except OcpiError as error:
+            return relay.rejected(error)
+
+    def _again(self, errand: Errand) -> Response:
+        self.decided(Decision(f"repeated: {errand.receiver.party}", errand.receiver))
+        with forwarding.lanes.lane(errand.receiver.platform):
+            answer = relay.answer_of(errand, self.until)
+        if answer is None:
+            raise TimedOut("this request came before and has not been answered")
+        return self.relay(answer)
+
+
+def readable(answer: Relayed) -> Relayed:
+    """Return an answer whose data every caller can read: one object, its messages in a list.
+
+    Raises HubError for a success without a result.
+    """
+    data = only(answer.data)
+    if isinstance(data, dict) and isinstance(data.get("message"), dict):
+        data = {**data, "message": [data["message"]]}
+    if answer.succeeded and not (isinstance(data, dict) and isinstance(data.get("result"), str)):
+        raise HubError("the receiver answers with success, but without a result")
+    return Relayed(answer.http, answer.code, answer.message, data)
+
+
+def only(data: Any) -> Any:
+    """Return the object of a list that has one: some partners wrap single objects."""
+    return data[0] if isinstance(data, list) and len(data) == 1 else data
