@@ -2,13 +2,14 @@
 
 from typing import NamedTuple
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from hub import portal
+from hub import portal, reference
+from hub.ocpi import openapi
 
 
 class Step(NamedTuple):
@@ -71,6 +72,19 @@ def developers(request: HttpRequest) -> HttpResponse:
     """Show the onboarding guide of the role in ?role=, a CPO's unless told otherwise."""
     guide = GUIDES.get(request.GET.get("role", ""), CPO)
     return render(request, "developers/index.html", {"guide": guide})
+
+
+@require_safe
+def api_reference(request: HttpRequest) -> HttpResponse:
+    """Show every call of the OCPI interface, with its objects."""
+    return render(request, "developers/reference.html", reference.contents())
+
+
+@require_safe
+def openapi_document(request: HttpRequest) -> JsonResponse:
+    """Return the OpenAPI document, for tools."""
+    servers = [{"url": portal.base_url(request)}]
+    return JsonResponse({**openapi.document(), "servers": servers})
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

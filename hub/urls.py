@@ -9,6 +9,8 @@ handler500 = "hub.pages.server_error"
 
 urlpatterns = [
     path("", pages.developers, name="developers"),
+    path("developers/reference/", pages.api_reference, name="reference"),
+    path("developers/reference/openapi.json", pages.openapi_document, name="openapi"),
     re_path(r"^ocpi/", include("locations.urls")),
     re_path(r"^ocpi/", include("cdrs.urls")),
     re_path(r"^ocpi/?", include("parties.urls")),  # last: it answers for what is not there

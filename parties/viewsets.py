@@ -96,6 +96,11 @@ class OcpiViewSet(ViewSet):
         """Return the roles of the caller's platform."""
         return list(self.caller.platform.roles.select_related("party", "platform"))
 
+    @classmethod
+    def admitted(cls) -> frozenset[Role.Kind]:
+        """Return the roles that may call; none at all means everybody."""
+        return policy.ALLOWED.get((cls.module, cls.interface), frozenset())
+
     def sender(self, owner: Address | None = None) -> Role:
         """Return the role in which the caller acts, given the owner that the URL names."""
         self.acting = policy.acting_role(

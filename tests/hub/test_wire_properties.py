@@ -25,6 +25,7 @@ data = given(data=st.data())
 @every_kind
 @wire.examples(15)
 @data
+@pytest.mark.ocpi("T-27")
 def test_a_valid_body_has_no_problems_and_survives_the_wire(kind, data):
     body = data.draw(wire.objects(kind))
     assert validation.problems(kind, body) == []
@@ -36,6 +37,7 @@ def test_a_valid_body_has_no_problems_and_survives_the_wire(kind, data):
 @every_kind
 @wire.examples(5)
 @data
+@pytest.mark.ocpi("T-28")
 def test_a_null_counts_as_absent(kind, data):
     body = data.draw(wire.objects(kind))
     for holder, _, own in list(objects_of(kind, body)):
@@ -46,6 +48,7 @@ def test_a_null_counts_as_absent(kind, data):
 @every_kind
 @wire.examples(5)
 @data
+@pytest.mark.ocpi("T-31")
 def test_unknown_members_pass(kind, data):
     body = data.draw(wire.objects(kind))
     for holder, _, _ in list(objects_of(kind, body)):

@@ -56,10 +56,12 @@ def said(kind, body):
         ),
     ],
 )
+@pytest.mark.ocpi("L-07", "L-11", "M-11")
 def test_an_object_without_a_meaning_is_refused(kind, body, problem):
     assert said(kind, body) == [problem]
 
 
+@pytest.mark.ocpi("T-08")
 def test_the_path_leads_to_the_object_inside():
     body = objects.location(
         CPO,
@@ -98,10 +100,12 @@ def test_the_path_leads_to_the_object_inside():
         ),
     ],
 )
+@pytest.mark.ocpi("D-06", "D-14", "F-10", "S-10", "T-34")
 def test_what_still_has_a_meaning_is_taken_as_it_comes(kind, body):
     assert said(kind, body) == []
 
 
+@pytest.mark.ocpi("D-15")
 def test_signed_data_may_have_line_breaks():
     value = {"nature": "End", "plain_data": "<a>\r\n\t</a>", "signed_data": "QUJD\nREVG"}
     assert said(types.SignedValue, value) == []

@@ -29,18 +29,22 @@ String512 = Annotated[str, Meta(max_length=512, pattern=_NO_CONTROLS)]
 # What a meter signed is kept as it came; folded Base64 and XML have line breaks.
 Verbatim512 = Annotated[str, Meta(max_length=512)]
 Verbatim5000 = Annotated[str, Meta(max_length=5000)]
-CountryCode = Annotated[str, Meta(pattern="^[A-Za-z]{2}$")]
-PartyId = Annotated[str, Meta(pattern="^[A-Za-z0-9]{3}$")]
-Country = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
-CredentialsToken = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[!-~]+$")]
-Url = Annotated[str, Meta(min_length=1, max_length=255, pattern="^[!-~]+$")]
-DateTime = Annotated[str, Meta(max_length=25, pattern=f"^{_DATE}T{_TIME}$")]
+CountryCode = Annotated[str, Meta(title="CountryCode", pattern="^[A-Za-z]{2}$")]
+PartyId = Annotated[str, Meta(title="PartyId", pattern="^[A-Za-z0-9]{3}$")]
+Country = Annotated[str, Meta(title="Country", pattern="^[A-Z]{3}$")]
+Currency = Annotated[str, Meta(title="Currency", pattern="^[A-Z]{3}$")]
+CredentialsToken = Annotated[
+    str, Meta(title="CredentialsToken", min_length=1, max_length=64, pattern="^[!-~]+$")
+]
+Url = Annotated[str, Meta(title="Url", min_length=1, max_length=255, pattern="^[!-~]+$")]
+DateTime = Annotated[str, Meta(title="DateTime", max_length=25, pattern=f"^{_DATE}T{_TIME}$")]
 Number = Decimal
-Latitude = Annotated[str, Meta(max_length=11, pattern=r"^-?\d{1,2}\.\d{5,7}$")]
-Longitude = Annotated[str, Meta(max_length=12, pattern=r"^-?\d{1,3}\.\d{5,7}$")]
-LocalTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-LocalDate = Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
+Latitude = Annotated[str, Meta(title="Latitude", max_length=11, pattern=r"^-?\d{1,2}\.\d{5,7}$")]
+Longitude = Annotated[str, Meta(title="Longitude", max_length=12, pattern=r"^-?\d{1,3}\.\d{5,7}$")]
+LocalTime = Annotated[str, Meta(title="LocalTime", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+LocalDate = Annotated[
+    str, Meta(title="LocalDate", pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
+]
 Weekday = Annotated[int, Meta(ge=1, le=7)]
 Int5 = Annotated[int, Meta(ge=0, le=99_999)]
 StatusCode = Annotated[int, Meta(ge=1000, le=9999)]
