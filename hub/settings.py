@@ -152,6 +152,8 @@ OCPI_MODELS = {
     "hubclientinfo": "parties.ClientInfo",
 }
 
+SILENT_SECONDS = int(env("SILENT_SECONDS", "300"))  # then a platform is asked whether it is there
+
 # PostgreSQL holds the truth
 _database = conninfo_to_dict(env("DATABASE_URL") or services.database_url(DATA_DIR))
 DATABASES = {
@@ -187,6 +189,11 @@ CELERY_TASK_ROUTES = {"settlement.*": {"queue": "documents"}}
 CELERY_TASK_DEFAULT_QUEUE = "deliveries"
 CELERY_BEAT_SCHEDULE = {
     "sweep what is owed": {"task": "parties.sweep", "schedule": 2.0},
+    "ask silent platforms": {
+        "task": "parties.probe",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "ask push-only platforms again": {"task": "parties.reconnect", "schedule": 300.0},
     "close the months that are due": {
         "task": "settlement.close_due_periods",

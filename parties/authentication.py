@@ -8,7 +8,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from hub.ocpi.errors import Unauthorized
-from parties import keys
+from parties import alive, keys
 from parties.models import Key, Platform
 
 _SAME_ANSWER = "unknown or expired token"
@@ -33,8 +33,9 @@ class TokenAuthentication(BaseAuthentication):
     """Authenticates by OCPI's credentials token, Base64 or plain."""
 
     def authenticate(self, request: Request) -> tuple[Caller, Key]:
-        """Return the caller; every failure is the same 401."""
+        """Return the caller, who is alive; every failure is the same 401."""
         found = find(request.headers.get("Authorization", ""))
+        alive.heard(found.platform)
         return found, found.key
 
     def authenticate_header(self, request: Request) -> str:

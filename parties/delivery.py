@@ -42,6 +42,7 @@ MONEY_DELAYS = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
 MONEY_PATIENCE = timedelta(hours=72)
 REFUSALS = 3
 FAILURES_BEFORE_PAUSE = 5
+MARK_EVERY = timedelta(seconds=60)  # how often it is noted that a platform was heard of
 
 _MONEY_FIRST = Case(When(module__in=MONEY, then=Value(0)), default=Value(1))
 
@@ -151,6 +152,14 @@ def drain(platform_id: int) -> int:
                 sent += _send(platform_id, batch)
         if not _due().filter(receiver__platform_id=platform_id).exists():
             return sent
+
+
+def hasten(platform_id: int) -> None:
+    """Make everything that a platform is owed due now: it is back."""
+    owed = Delivery.objects.filter(
+        receiver__platform=platform_id, state=Delivery.State.LIVE, wanted__gt=F("acknowledged")
+    )
+    owed.update(next_attempt_at=timezone.now())
 
 
 def _due() -> QuerySet[Delivery]:
@@ -301,9 +310,7 @@ def _book(platform: Platform, results: list[Result]) -> None:
     """Note how it went: the platform first, as whoever moves a platform locks in that order."""
     failed = sum(result.outcome is Outcome.TRANSIENT for result in results)
     if failed < len(results):
-        Platform.objects.filter(pk=platform.pk).exclude(failures=0).update(
-            failures=0, failing_since=None, paused_until=None
-        )
+        _note_answers(platform)
     else:
         _note_failures(platform, failed)
     for result in results:
@@ -354,6 +361,15 @@ def delay(module: str, attempts: int, outcome: Outcome) -> timedelta:
     else:
         seconds = min(900.0, 2.0**attempts)
     return timedelta(seconds=seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+
+
+def _note_answers(platform: Platform) -> None:
+    """Note that the platform answers; one UPDATE a minute is enough unless it failed before."""
+    now = timezone.now()
+    news = Q(failures__gt=0) | Q(heard_at__isnull=True) | Q(heard_at__lt=now - MARK_EVERY)
+    Platform.objects.filter(news, pk=platform.pk).update(
+        failures=0, failing_since=None, paused_until=None, heard_at=now
+    )
 
 
 def _note_failures(platform: Platform, failed: int) -> None:

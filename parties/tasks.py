@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 
 from hub import health
-from parties import delivery, registration, waking
+from parties import alive, delivery, registration, waking
 from parties.models import Platform
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,12 @@ def sweep() -> None:
     """Find what is owed and nobody was woken for (a lost message, an expired lease, a retry)."""
     health.beat_heart()
     waking.wake(delivery.platforms_due())
+
+
+@shared_task(name="parties.probe")
+def probe() -> None:
+    """Ask the platforms that have been silent whether they are still there."""
+    alive.probe_due()
 
 
 @shared_task(name="parties.reconnect")

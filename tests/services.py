@@ -30,6 +30,7 @@ NOT_IN_TESTS = (
     "RATE_LIMIT",
     "REDIS_URL",
     "SANDBOX_PORT",
+    "SILENT_SECONDS",
     "TIME_ZONE",
 )
 LIBERTIES = (
