@@ -335,10 +335,9 @@ def test_many_that_hang_are_asked_side_by_side_and_hold_no_transaction(monkeypat
 def test_only_one_worker_probes(emsp):
     silence(emsp)
     emsp.misbehave(Fault.HANG)
-    counts, started = [], threading.Event()
+    counts = []
 
     def probe():
-        started.set()
         try:
             counts.append(alive.probe_due())
         finally:
@@ -346,9 +345,7 @@ def test_only_one_worker_probes(emsp):
 
     thread = threading.Thread(target=probe)
     thread.start()
-    started.wait(5)
-    while not probes(emsp):
-        pass
+    assert emsp.inbox.wait_for(lambda: bool(emsp.inbox.received), 5)
     Platform.objects.update(probe_at=timezone.now())
     assert alive.probe_due() == 0
     emsp.misbehave(Fault.OK)
