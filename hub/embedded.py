@@ -28,7 +28,7 @@ SOCKET_PATH_LIMIT = 107  # bytes: sockaddr_un
 POSTGRES_OPTIONS = {
     "listen_addresses": "",
     "port": "5432",
-    "max_connections": "100",
+    "max_connections": "200",
     "shared_buffers": "256MB",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",

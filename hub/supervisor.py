@@ -31,6 +31,7 @@ from hub.processes import complain
 
 READY_LIMIT = 120.0  # seconds from the start of the parts to the first "ready"
 SEED_LIMIT = 600.0  # seconds for the demo network
+WEB_THREADS = 24  # of each web process: most wait for partners (parties/forwarding.py has limits)
 NO_LIMIT = float("inf")  # migrations of a large database take what they take
 NO_DEMO_HINT = "next: ./ocn manage add_party FR CPO CPO 'My CPO'   (prints its registration token)"
 
@@ -52,7 +53,8 @@ def manage(command: str, *arguments: str) -> Part:
 def web() -> list[Part]:
     """Return the web server."""
     address = ("--host", settings.HOST, "--port", str(settings.PORT))
-    workers = ("--workers", "2", "--blocking-threads", "4", "--workers-kill-timeout", "3")
+    threads = ("--blocking-threads", str(WEB_THREADS))
+    workers = ("--workers", "2", *threads, "--workers-kill-timeout", "3")
     protocol = ("--interface", "wsgi", "--http", "1", "--no-ws")
     watch = ("--respawn-failed-workers", "--log-level", "warning")
     application = "hub.wsgi:application"

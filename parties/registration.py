@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 LOCK = 0x0C9F  # the advisory locks of handshakes: (LOCK, platform)
 CALL_SECONDS = 6.0
 HANDSHAKE_SECONDS = 20.0  # for all calls of one handshake together
-SEATS = 2  # of the 4 threads of a web process (hub/supervisor.py): the others stay free
+SEATS = 2  # of the 24 threads of a web process (hub/supervisor.py): the others stay free
 _seats = BoundedSemaphore(SEATS)
 COMPATIBLE = {"2.2.1": ("2.2.1",), "2.2": ("2.2.1", "2.2")}
 
