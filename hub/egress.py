@@ -27,6 +27,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 BODY_LIMIT = 1024 * 1024
+URL_LIMIT = 255  # of a URL that a partner names (OCPI 2.2.1, types, URL)
+CALL_LIMIT = 2000  # of what is made from one: path, parameters, the cursor of a next page
 CHUNK = 65536
 _NETS_BUT_NOT_PUBLIC = [
     ipaddress.ip_network(net)
@@ -89,7 +91,7 @@ class _Exchange:
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
-def check_url(url: str, hosts: Collection[str] | None) -> str:
+def check_url(url: str, hosts: Collection[str] | None, *, longest: int = URL_LIMIT) -> str:
     """Return the host of a URL that may be called, as `host` or `host:port`.
 
     `hosts` is what is approved for the platform; None admits any host (an invitation that names
@@ -97,8 +99,8 @@ def check_url(url: str, hosts: Collection[str] | None) -> str:
     """
     parts = _split(url)
     host = parts.hostname
-    if len(url) > 255 or not url.isascii() or not host:
-        raise EgressDeniedError("not an absolute URL of at most 255 ASCII characters")
+    if len(url) > longest or not url.isascii() or not host:
+        raise EgressDeniedError(f"not an absolute URL of at most {longest} ASCII characters")
     if parts.scheme not in ({"http", "https"} if settings.ALLOW_PRIVATE_NETWORKS else {"https"}):
         raise EgressDeniedError("only https URLs are called")
     if parts.username or parts.password:
@@ -136,7 +138,7 @@ def call(
     `seconds` bounds the whole exchange, `limit` the bytes of the body.
     Raises EgressDeniedError (nothing was sent) or EgressFailedError.
     """
-    check_url(url, hosts)
+    check_url(url, hosts, longest=CALL_LIMIT)
     started = time.monotonic()
     headers = {"Accept-Encoding": "identity", **headers}
     with (

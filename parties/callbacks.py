@@ -1,7 +1,8 @@
-"""What partners reach by a URL with a secret that the hub gave them: callbacks for results.
+"""What partners reach by a URL with a secret that the hub gave them: results, and next pages.
 
-The URL is all they need: many partners call back without any header. Source: OCPI 2.2.1,
-mod_commands and mod_charging_profiles, the Sender interface.
+For a result the URL is all they need: many partners call back without any header. Source: OCPI
+2.2.1, mod_commands and mod_charging_profiles, the Sender interface; transport_and_format,
+"Pagination".
 """
 
 from typing import Any, ClassVar
@@ -11,10 +12,12 @@ from rest_framework.response import Response
 
 from hub.ocpi import json, types, validation
 from hub.ocpi.errors import Invalid, NotFound
-from hub.ocpi.messages import Route
-from parties import authentication, relay
+from hub.ocpi.messages import Ids, Route
+from hub.ocpi.versions import SENDER
+from parties import authentication, far_pages, relay, routing
 from parties.errands import only
-from parties.models import Errand
+from parties.forwarding import Outgoing
+from parties.models import Errand, FarPage
 from parties.routing import Decision
 from parties.viewsets import OcpiViewSet
 
@@ -56,6 +59,27 @@ class CallbackViewSet(OcpiViewSet):
             return Route()
         sender, receiver = self.errand.receiver.party, self.errand.sender.party
         return Route(to=sender.address, sender=receiver.address)
+
+
+class PageViewSet(OcpiViewSet):
+    """Shows the next page of another party's list to the party that began to read it."""
+
+    page: FarPage | None = None
+
+    def retrieve(self, request: Request, secret: str) -> Response:
+        """Return the page, with a URL of the hub's for the one after it."""
+        self.page = page = far_pages.find(secret, self.caller.platform)
+        self.decided(routing.direct(page.owner))
+        ids: Ids = request._request.ocpi_ids  # type: ignore[attr-defined]
+        outgoing = Outgoing(
+            "GET", page.module, SENDER, page.reader, page.owner, ids=ids, until=self.until
+        )
+        return self.relay_page(outgoing, page.url)
+
+    def _answer_route(self) -> Route:
+        if self.page is None:
+            return Route()
+        return Route(to=self.page.reader.party.address, sender=self.page.owner.party.address)
 
 
 def result_of(errand: Errand, body: Any) -> dict[str, Any]:

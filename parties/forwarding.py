@@ -24,6 +24,7 @@ from parties.models import Platform, Role
 
 SECONDS = 10.0
 EACH, TOGETHER = 8, 16  # of the 24 threads of a web process (hub/supervisor.py), which has a twin
+PATIENCE = 3  # timeouts in a row after which a platform has one lane, until it answers again
 
 
 @dataclass(frozen=True)
@@ -69,22 +70,32 @@ class Lanes:
     def __init__(self, each: int, together: int) -> None:
         self.each, self.together = each, together
         self._waiting: Counter[int] = Counter()
+        self._timeouts: Counter[int] = Counter()
         self._lock = Lock()
 
     @contextmanager
     def lane(self, platform: Platform) -> Iterator[None]:
         """Take a lane to a platform; raises NotConnected at once when none is free."""
-        with self._lock:
-            if self._waiting[platform.pk] >= self.each:
-                raise NotConnected(f"{platform} leaves {self.each} requests waiting already")
-            if self._waiting.total() >= self.together:
-                raise NotConnected("too many requests wait for partners, try again in a minute")
-            self._waiting[platform.pk] += 1
+        self._enter(platform)
+        timeouts = 0
         try:
             yield
+        except TimedOut:
+            timeouts = 1
+            raise
         finally:
             with self._lock:
                 self._waiting[platform.pk] -= 1
+                self._timeouts[platform.pk] = timeouts and self._timeouts[platform.pk] + 1
+
+    def _enter(self, platform: Platform) -> None:
+        with self._lock:
+            waiting, hangs = self._waiting[platform.pk], self._timeouts[platform.pk] >= PATIENCE
+            if waiting >= (1 if hangs else self.each):
+                raise NotConnected(f"{platform} leaves {waiting} requests waiting already")
+            if self._waiting.total() >= self.together:
+                raise NotConnected("too many requests wait for partners, try again in a minute")
+            self._waiting[platform.pk] += 1
 
 
 lanes = Lanes(EACH, TOGETHER)

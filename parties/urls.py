@@ -4,7 +4,7 @@ from typing import Any
 
 from django.urls import re_path
 
-from parties.callbacks import CallbackViewSet
+from parties.callbacks import CallbackViewSet, PageViewSet
 from parties.paths import VERSION
 from parties.views import ClientInfoSender, CredentialsViewSet, NothingViewSet, VersionViewSet
 
@@ -19,6 +19,7 @@ urlpatterns = [
         CredentialsViewSet.as_view({"get": "retrieve", "post": "create"}),
     ),
     re_path(rf"{VERSION}/sender/hubclientinfo/?\Z", ClientInfoSender.as_view({"get": "list"})),
+    re_path(r"^page/(?P<secret>[A-Za-z0-9_-]{1,64})/?\Z", PageViewSet.as_view({"get": "retrieve"})),
     re_path(r"^callback/(?P<secret>[A-Za-z0-9_-]{1,64})/?\Z", CallbackViewSet.as_view(_POST)),
     re_path(r"^", NothingViewSet.as_view(_ANY)),
 ]

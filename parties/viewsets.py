@@ -26,7 +26,7 @@ from hub.ocpi.errors import (
     Unauthorized,
 )
 from hub.ocpi.messages import Address, Ids, Route
-from parties import forwarding, policy, routing
+from parties import far_pages, forwarding, policy, routing
 from parties.authentication import Caller, TokenAuthentication
 from parties.forwarding import Outgoing, Relayed
 from parties.models import Key, Role
@@ -173,6 +173,13 @@ class OcpiViewSet(ViewSet):
         """Return the far side's answer as ours."""
         content = envelope(relayed.data, status_code=relayed.code, message=relayed.message)
         return Response(content, status=relayed.http, headers=headers)
+
+    def relay_page(self, outgoing: Outgoing, url: str) -> Response:
+        """Return a page of another party's list, which is at a URL of its platform."""
+        answer = forwarding.call(outgoing.receiver.platform, outgoing, url)
+        relayed = forwarding.relayed(answer, "GET")
+        headers = far_pages.headers(relayed, outgoing, url)
+        return self.relay(far_pages.listed(relayed), headers)
 
     def success(
         self,
