@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from hub import locks
 from hub.ocpi.errors import Unauthorized
 from parties import alive, keys
 from parties.models import Key, Platform
 
+HANDSHAKE = 0x0C9F  # the advisory locks of handshakes: (HANDSHAKE, platform)
 _SAME_ANSWER = "unknown or expired token"
 
 
@@ -58,4 +61,37 @@ def find(header: str) -> Caller:
     if key is None:
         raise Unauthorized(_SAME_ANSWER)
     token, form = tokens[bytes(key.digest)]
+    keys.note_use(key)
     return Caller(key.platform, key, form, token)
+
+
+def admit(caller: Caller) -> None:
+    """Let a caller into the modules; raises Unauthorized when its token does not open them.
+
+    An invitation does not, nor does a token that the hub has just offered. Only when the hub never
+    heard how its offer to a registered partner went, the partner's use of it is the answer.
+    """
+    if not caller.key.opens_modules and not _took_the_offer(caller):
+        raise Unauthorized("a registration token is good for versions and credentials only")
+
+
+def _took_the_offer(caller: Caller) -> bool:
+    """Take an offered token into use if nobody waits for the partner's answer any more."""
+    if caller.key.purpose != Key.Purpose.OFFERED:
+        return False
+    with locks.alone(HANDSHAKE, caller.platform.pk) as alone:
+        return alone and _promoted(caller)
+
+
+@transaction.atomic
+def _promoted(caller: Caller) -> bool:
+    platform = Platform.objects.select_for_update().get(pk=caller.platform.pk)
+    if not platform.registered:
+        return False
+    try:
+        keys.promote(caller.key)
+    except keys.Gone:
+        return False
+    caller.key.refresh_from_db()
+    keys.note_use(caller.key)
+    return True

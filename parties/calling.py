@@ -49,15 +49,16 @@ def endpoint_of(platform: Platform, module: str, interface: str) -> str:
     return str(found.url)
 
 
-def make(platform: Platform, call: Call) -> client.Answer:
+def make(platform: Platform, call: Call, peer: client.Peer | None = None) -> client.Answer:
     """Make a call and return the answer, whatever it says.
 
+    `peer` is how to reach the platform where that is not what is stored: in a handshake.
     Raises the errors of `egress.call`.
     """
     return client.send(
         call.method,
         call.url,
-        peer=peer_of(platform),
+        peer=peer or peer_of(platform),
         body=call.body,
         route=call.route,
         ids=call.ids,

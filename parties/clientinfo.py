@@ -64,6 +64,13 @@ def refresh(platform: Platform) -> None:
         _tell(role, STATUS[_State(locked.state)])
 
 
+@transaction.atomic
+def withdraw(role: Role) -> None:
+    """Tell that a party is no longer there in a role; call before the role is deleted."""
+    delivery.share_network()
+    _tell(role, STATUS[_State.SUSPENDED])
+
+
 def visible_to(platform: Platform) -> QuerySet[ClientInfo]:
     """Return what a platform may know: the roles that one of its own can communicate with.
 

@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 
 from hub import health
-from parties import alive, delivery, registration, waking
+from parties import alive, delivery, keys, registration, waking
 from parties.models import Platform
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ def probe() -> None:
 
 @shared_task(name="parties.reconnect")
 def reconnect() -> None:
-    """Ask the push-only platforms whether their URL answers by now."""
+    """Ask the push-only platforms whether their URL answers by now, and forget expired tokens."""
+    keys.forget_expired()
     for platform in registration.push_only():
         _try_again(platform)
 

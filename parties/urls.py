@@ -16,7 +16,9 @@ urlpatterns = [
     re_path(r"^(?P<version>2\.2\.1|2\.2)/?\Z", VersionViewSet.as_view({"get": "retrieve"})),
     re_path(
         r"^(?P<version>2\.2\.1|2\.2)/credentials/?\Z",
-        CredentialsViewSet.as_view({"get": "retrieve", "post": "create"}),
+        CredentialsViewSet.as_view(
+            {"get": "retrieve", "post": "create", "put": "update", "delete": "destroy"}
+        ),
     ),
     re_path(rf"{VERSION}/sender/hubclientinfo/?\Z", ClientInfoSender.as_view({"get": "list"})),
     re_path(r"^page/(?P<secret>[A-Za-z0-9_-]{1,64})/?\Z", PageViewSet.as_view({"get": "retrieve"})),

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from hub.ocpi import versions
 from hub.ocpi.errors import NotFound
 from hub.ocpi.messages import Address
-from parties import clientinfo, registration, v22
+from parties import clientinfo, leaving, registration, v22
 from parties.models import ClientInfo, Role
 from parties.objects import SenderViewSet
 from parties.viewsets import OcpiViewSet
@@ -40,13 +40,28 @@ class CredentialsViewSet(OcpiViewSet):
 
     def create(self, request: Request, version: str) -> Response:
         """Register the caller."""
-        body: Any = self.body()
-        if version == "2.2":
-            body = v22.credentials(self.caller.platform, body)
-        answer = registration.register(self.caller, body, version)
-        parties = self.caller.platform.roles.select_related("party")
-        names = ", ".join(sorted({str(role.party) for role in parties}))
-        return self.success(answer, message=f"Welcome {names}")
+        answer = registration.register(self.caller, self.credentials(version), version)
+        return self.success(answer, message=f"Welcome {self.names()}")
+
+    def update(self, request: Request, version: str) -> Response:
+        """Replace the tokens, both ways, and read the caller's endpoints anew."""
+        registration.require_registration(self.caller)
+        answer = registration.update(self.caller, self.credentials(version), version)
+        return self.success(answer, message=f"Credentials of {self.names()} replaced")
+
+    def destroy(self, request: Request, version: str) -> Response:
+        """Let the caller leave."""
+        leaving.leave(self.caller)
+        return self.success(message="Goodbye. To come back, ask the hub for a new invitation")
+
+    def credentials(self, version: str) -> Any:
+        """Return the credentials that came, as 2.2.1 has them."""
+        body = self.body()
+        return v22.credentials(self.caller.platform, body) if version == "2.2" else body
+
+    def names(self) -> str:
+        """Return the caller's parties in one line."""
+        return ", ".join(sorted({str(role.party) for role in self.roles}))
 
 
 class ClientInfoSender(SenderViewSet):

@@ -27,9 +27,9 @@ from hub.ocpi.errors import (
 )
 from hub.ocpi.messages import Address, Ids, Route
 from parties import far_pages, forwarding, policy, routing
-from parties.authentication import Caller, TokenAuthentication
+from parties.authentication import Caller, TokenAuthentication, admit
 from parties.forwarding import Outgoing, Relayed
-from parties.models import Key, Role
+from parties.models import Role
 from parties.routing import Asked, Decision, hub_address
 
 logger = logging.getLogger(__name__)
@@ -71,8 +71,8 @@ class OcpiViewSet(ViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate; an invitation opens nothing but versions and credentials."""
         super().initial(request, *args, **kwargs)
-        if not self.open_to_invited and self.caller.key.purpose != Key.Purpose.ACCESS:
-            raise Unauthorized("a registration token is good for versions and credentials only")
+        if not self.open_to_invited:
+            admit(self.caller)
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer with the ids of the request in every line that is logged meanwhile."""
@@ -198,7 +198,10 @@ class OcpiViewSet(ViewSet):
         self, request: Request, response: Any, *args: Any, **kwargs: Any
     ) -> Response:
         """Add the routing headers of the answer of a functional module, and the decision."""
+        allow = response.get("Allow")  # DRF would list every method that is ever allowed here
         answer: Response = super().finalize_response(request, response, *args, **kwargs)
+        if allow:
+            answer["Allow"] = allow
         for name, value in self._answer_route().headers().items():
             answer[name] = value
         if self.decision:

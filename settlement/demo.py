@@ -21,8 +21,8 @@ from hub.ocpi import times
 from hub.ocpi.messages import Address
 from hub.supervisor import demo_file, sandbox_port
 from locations.models import Location
-from parties import keys
-from parties.models import Key, Party, Platform
+from parties import invitations
+from parties.models import Party, Platform
 from settlement import clearing, joining, staff
 from settlement.models import Document, DocumentFile
 
@@ -89,7 +89,7 @@ def _connect(partner: Partner) -> None:
     if platform and platform.registered:
         raise CannotBuild(f"{address} has lost its tokens: delete {settings.DATA_DIR}, start again")
     if platform:
-        token = keys.issue(platform, Key.Purpose.INVITATION)
+        token = invitations.reinvite(platform)
     else:
         _, token = joining.join(address, [partner["role"]], partner["company"])
     hub = {"hub": f"{settings.HUB_BASE_URL}/ocpi/versions", "token": token}

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from hub.money import is_currency
 from hub.ocpi.messages import Address
-from parties import registration
+from parties import invitations
 from parties.models import Dialect, Party
 from settlement import onboarding
 
@@ -41,10 +41,10 @@ def join(
     if not 0 < len(name) <= NAME_LENGTH or not name.isprintable():
         raise CannotJoin(f"a name has 1 to {NAME_LENGTH} printable characters")
     try:
-        party, token = registration.invite(
+        party, token = invitations.invite(
             address, roles, name, dialect=dialect, host=host, join=platform_token
         )
-    except registration.InvitationError as error:
+    except invitations.InvitationError as error:
         raise CannotJoin(str(error)) from error
     onboarding.equip(party)
     return party, token

@@ -7,7 +7,7 @@ from django.test import Client
 
 from hub.ocpi import json
 from hub.ocpi.messages import Address
-from parties import clientinfo, keys, registration
+from parties import clientinfo, invitations, keys
 from parties.models import Endpoint, Key, Party, Platform
 
 
@@ -86,7 +86,7 @@ def invited(country_code, party_id, *roles, dialect="ocpi", **options):
     """Return a speaker that holds a registration token."""
     address = Address(country_code, party_id)
     name = f"Party {address}"
-    _, token = registration.invite(address, roles, name, dialect=dialect, **options)
+    _, token = invitations.invite(address, roles, name, dialect=dialect, **options)
     return Speaker(address, token)
 
 

@@ -125,6 +125,12 @@ class UnsupportedVersion(OcpiError):
     status_code = 3002
 
 
+class MissingEndpoints(OcpiError):
+    """The partner offers none of the endpoints that the hub could use."""
+
+    status_code = 3003
+
+
 class HubError(OcpiError):
     """The hub cannot route this message: the receiver does not offer what it asks for."""
 

@@ -58,6 +58,9 @@ class Platform(Stateful):
     previous_sealed_token = models.TextField(
         _("its token before that, encrypted"), blank=True, editable=False
     )
+    previous_until = models.DateTimeField(
+        _("its token before that is tried until"), null=True, editable=False
+    )
     strict = models.BooleanField(
         _("strict"), default=False, help_text=_("refuse what would otherwise be repaired")
     )
@@ -111,7 +114,8 @@ class Key(models.Model):
     hint = models.CharField(_("ends in"), max_length=4)
     created_at = models.DateTimeField(_("issued at"), default=timezone.now)
     expires_at = models.DateTimeField(_("expires at"), null=True)
-    used_at = models.DateTimeField(_("used at"), null=True)
+    used_at = models.DateTimeField(_("used up at"), null=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True)  # to the minute
 
     class Meta:
         verbose_name = _("key")
@@ -126,10 +130,35 @@ class Key(models.Model):
                 condition=models.Q(purpose="access"),
                 name="one_access_key_per_platform",
             ),
+            models.UniqueConstraint(
+                fields=["platform"],
+                condition=models.Q(purpose="previous"),
+                name="one_previous_key_per_platform",
+            ),
+            models.UniqueConstraint(
+                fields=["platform"],
+                condition=models.Q(purpose="offered"),
+                name="one_offered_key_per_platform",
+            ),
+            models.UniqueConstraint(
+                fields=["platform"],
+                condition=models.Q(purpose="invitation", used_at__isnull=True),
+                name="one_open_invitation_per_platform",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(purpose__in=["previous", "offered"])
+                | models.Q(expires_at__isnull=False),
+                name="passing_key_expires",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"…{self.hint}"
+
+    @property
+    def opens_modules(self) -> bool:
+        """Tell whether the token is good for more than versions and credentials."""
+        return self.purpose in {self.Purpose.ACCESS, self.Purpose.PREVIOUS}
 
 
 class Party(models.Model):

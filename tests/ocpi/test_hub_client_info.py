@@ -9,7 +9,7 @@ from hub.ocpi import types, validation
 from hub.ocpi.messages import Address
 from hub.sandbox.faults import Fault
 from hub.states import WrongState
-from parties import clientinfo, delivery, keys, policy, registration
+from parties import clientinfo, delivery, invitations, keys, policy
 from parties.models import ClientInfo, Delivery, Key, Platform, Role
 from tests import objects
 from tests.partners import member
@@ -60,7 +60,7 @@ def test_the_list_holds_one_valid_object_for_each_role_of_a_party(cpo):
 @pytest.mark.ocpi("H-01", "R-02")
 def test_the_list_neither_needs_nor_returns_routing_headers(cpo, emsp):
     several = joined("BE", "ONE", "EMSP")
-    registration.invite(Address("BE", "TWO"), ["EMSP"], "Two", join=_joinable(several))
+    invitations.invite(Address("BE", "TWO"), ["EMSP"], "Two", join=_joinable(several))
     assert told(several) == [("CPO", "CPO", "CONNECTED")]
     reply = cpo.get(f"{LIST}/", OCPI_from_party_id="half a pair", OCPI_to_party_id="EMP")
     assert [item["party_id"] for item in reply.data] == ["EMP", "ONE", "TWO"]
@@ -151,7 +151,7 @@ def test_a_change_is_owed_to_those_who_may_know_and_to_nobody_else(cpo, emsp):
 @pytest.mark.ocpi("H-01")
 def test_a_platform_is_told_once_for_all_its_parties(cpo):
     several = joined("BE", "ONE", "EMSP", modules=["hubclientinfo"])
-    registration.invite(Address("BE", "TWO"), ["EMSP"], "Two", join=_joinable(several))
+    invitations.invite(Address("BE", "TWO"), ["EMSP"], "Two", join=_joinable(several))
     Delivery.objects.all().delete()
     clientinfo.move(cpo.platform, Platform.State.OFFLINE)
     assert owed() == [("ONE", "NL*CPO/CPO")]

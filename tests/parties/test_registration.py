@@ -12,7 +12,7 @@ from hub.ocpi.messages import Address
 from hub.sandbox.desk import Desk
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
-from parties import keys, registration, tasks
+from parties import handshake, invitations, keys, registration, tasks
 from parties.models import Delivery, Endpoint, Key, Platform, Role
 from tests import objects
 from tests.speaking import Speaker, invited, joined
@@ -172,7 +172,7 @@ def test_an_invitation_may_fix_the_host(desk):
 
 def test_two_parties_share_a_platform_by_invitation(desk):
     first = invited("DE", "EMP", "EMSP")
-    registration.invite(Address("DE", "TWO"), ["CPO"], "Second", join=first.token)
+    invitations.invite(Address("DE", "TWO"), ["CPO"], "Second", join=first.token)
     two = role(party_id="TWO", role="CPO", business_details={"name": "Second"})
     assert first.post(POST, credentials(desk, roles=[role(), two])).code == 1000
     assert Role.objects.filter(platform=first.platform).count() == 2
@@ -180,20 +180,20 @@ def test_two_parties_share_a_platform_by_invitation(desk):
 
 def test_an_expired_invitation_cannot_be_shared(guest):
     Key.objects.update(expires_at="2020-01-01T00:00Z")
-    with pytest.raises(registration.InvitationError):
-        registration.invite(Address("DE", "TWO"), ["CPO"], "Late", join=guest.token)
+    with pytest.raises(invitations.InvitationError):
+        invitations.invite(Address("DE", "TWO"), ["CPO"], "Late", join=guest.token)
 
 
 @pytest.mark.parametrize(
     "invite",
     [
-        lambda: registration.invite(Address("DE", "EMP"), ["EMSP"], "Twice"),
-        lambda: registration.invite(Address("DE", "NEW"), ["HUB"], "Role"),
-        lambda: registration.invite(Address("DE", "NEW"), ["CPO"], "Join", join="wrong"),
+        lambda: invitations.invite(Address("DE", "EMP"), ["EMSP"], "Twice"),
+        lambda: invitations.invite(Address("DE", "NEW"), ["HUB"], "Role"),
+        lambda: invitations.invite(Address("DE", "NEW"), ["CPO"], "Join", join="wrong"),
     ],
 )
 def test_an_impossible_invitation_is_refused_and_leaves_nothing(guest, invite):
-    with pytest.raises(registration.InvitationError):
+    with pytest.raises(invitations.InvitationError):
         invite()
     assert (Platform.objects.count(), Role.objects.count(), Key.objects.count()) == (1, 1, 1)
 
@@ -327,7 +327,7 @@ def wait_until(condition):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.ocpi("C-22", "X-07")
 def test_many_handshakes_of_one_invitation_take_one_seat(desk, guest, monkeypatch):
-    monkeypatch.setattr(registration, "CALL_SECONDS", 3.0)
+    monkeypatch.setattr(handshake, "CALL_SECONDS", 3.0)
     desk.misbehave(Fault.HANG)
     body = credentials(desk)
     threads, answers = at_once(12, lambda: Speaker(guest.address, guest.token).post(POST, body))
@@ -350,8 +350,8 @@ def test_many_handshakes_of_one_invitation_take_one_seat(desk, guest, monkeypatc
 
 @contextmanager
 def no_seat_free(monkeypatch):
-    monkeypatch.setattr(registration, "_seats", threading.BoundedSemaphore(1))
-    with registration._seat():
+    monkeypatch.setattr(handshake, "_seats", threading.BoundedSemaphore(1))
+    with handshake.seat():
         yield
 
 
@@ -378,13 +378,13 @@ def test_without_a_free_seat_a_quickstart_platform_is_push_only_for_now(desk, mo
 def test_handshakes_leave_half_of_the_threads_to_everybody_else():
     [web] = supervisor.web()
     threads = int(web.command[web.command.index("--blocking-threads") + 1])
-    assert threads >= 2 * registration.SEATS
+    assert threads >= 2 * handshake.SEATS
 
 
 @pytest.mark.ocpi("C-22", "X-06")
 def test_all_calls_of_a_handshake_share_one_deadline(desk, guest, monkeypatch):
-    monkeypatch.setattr(registration, "CALL_SECONDS", 0.8)
-    monkeypatch.setattr(registration, "HANDSHAKE_SECONDS", 1.0)
+    monkeypatch.setattr(handshake, "CALL_SECONDS", 0.8)
+    monkeypatch.setattr(handshake, "HANDSHAKE_SECONDS", 1.0)
     handle = Desk._handle
 
     def handle_slowly(desk, received):
@@ -401,7 +401,7 @@ def test_all_calls_of_a_handshake_share_one_deadline(desk, guest, monkeypatch):
 
 @pytest.mark.ocpi("X-06")
 def test_nobody_is_called_when_the_time_of_a_handshake_is_over(desk, guest, monkeypatch):
-    monkeypatch.setattr(registration, "HANDSHAKE_SECONDS", 0.0)
+    monkeypatch.setattr(handshake, "HANDSHAKE_SECONDS", 0.0)
     reply = guest.post(POST, credentials(desk))
     assert (reply.code, "time of this handshake is over" in reply.message) == (3001, True)
     assert not desk.inbox.received

@@ -1,0 +1,608 @@
+"""Credentials, the whole life: POST, GET, PUT, DELETE, and who comes back.
+
+The partners are real HTTP servers on loopback, which the hub calls back.
+"""
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, OperationalError
+from django.utils import timezone
+
+from hub.ocpi.messages import Address
+from hub.sandbox.faults import Fault
+from hub.sandbox.partner import Partner
+from parties import invitations, keys, proposals, registration, tasks
+from parties.models import Endpoint, Key, Party, Platform, Role
+from tests.speaking import Speaker, invited, joined
+
+pytestmark = pytest.mark.django_db
+PATH = "2.2.1/credentials"
+UNREACHABLE = "http://127.0.0.1:1/versions"
+MODULE = "2.2.1/sender/locations"
+
+
+@pytest.fixture
+def desk():
+    with Partner(Address("DE", "EMP"), ["EMSP"], "An eMSP").served() as partner:
+        yield partner
+
+
+@pytest.fixture
+def guest():
+    return invited("DE", "EMP", "EMSP")
+
+
+@pytest.fixture
+def member(desk, guest):
+    return registered(desk, guest)
+
+
+def registered(desk, guest, path=PATH):
+    reply = guest.post(path, credentials(desk))
+    assert (reply.http, reply.code) == (200, 1000)
+    return Speaker(guest.address, reply.data["token"])
+
+
+def role(**members):
+    details = {"business_details": {"name": "An eMSP"}}
+    return {"role": "EMSP", "country_code": "DE", "party_id": "EMP", **details, **members}
+
+
+def credentials(desk, **members):
+    return {"token": desk.token, "url": desk.versions_url, "roles": [role()], **members}
+
+
+def renewed(desk, **members):
+    """Let the partner make itself a new token, and return its credentials with it."""
+    desk.token = f"new_{desk.token}"[:64]
+    return credentials(desk, **members)
+
+
+def everything(platform):
+    """Return all that a handshake may change."""
+    row = Platform.objects.filter(pk=platform.pk).values().get()
+    for noise in ("proposal", "heard_at"):
+        row.pop(noise)
+    used = ("last_used_at", "id")
+    return (
+        row,
+        [{k: v for k, v in key.items() if k not in used} for key in platform.keys.values()],
+        sorted(platform.endpoints.values_list("module", "interface", "url")),
+        sorted(platform.roles.values_list("party", "role")),
+        list(Party.objects.values("name", "business_details")),
+    )
+
+
+# GET
+
+
+@pytest.mark.ocpi("C-10", "C-03", "R-02", "V-10")
+def test_get_shows_the_hubs_own_credentials_with_the_token_in_use(guest, desk):
+    invitation = guest.get(PATH).data
+    assert invitation["token"] == guest.token
+    member = registered(desk, guest)
+    reply = member.get(PATH)
+    assert reply.data == {**invitation, "token": member.token}
+    assert [item["role"] for item in reply.data["roles"]] == ["HUB"]
+    assert desk.token not in str(reply.envelope)
+    assert not [name for name in reply.headers if name.lower().startswith("ocpi-")]
+
+
+@pytest.mark.ocpi("C-20", "R-02", "V-11")
+def test_routing_headers_are_ignored_here(member):
+    for path in (PATH, "versions", "2.2.1"):
+        reply = member.get(path, OCPI_to_party_id="???", OCPI_from_country_code="Atlantis")
+        assert (reply.http, reply.code) == (200, 1000)
+
+
+# Methods
+
+
+@pytest.mark.ocpi("C-01", "T-15")
+def test_there_is_no_patch(guest, member):
+    for speaker in (guest, member):
+        reply = speaker.call("PATCH", PATH, {"token": "x"})
+        assert reply.http == (401 if speaker is guest else 405)
+    assert {"GET", "POST", "PUT", "DELETE"} <= set(reply.headers["Allow"].split(", "))
+
+
+@pytest.mark.ocpi("C-06", "T-15")
+def test_who_is_registered_cannot_post(desk, member):
+    before = everything(member.platform)
+    reply = member.post(PATH, credentials(desk))
+    assert (reply.http, reply.headers["Allow"]) == (405, "GET, PUT, DELETE")
+    assert everything(member.platform) == before
+
+
+@pytest.mark.ocpi("C-07", "C-08", "T-15")
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_who_is_not_registered_can_neither_put_nor_delete(desk, guest, method):
+    before = everything(guest.platform)
+    reply = guest.call(method, PATH, credentials(desk) if method == "PUT" else None)
+    assert (reply.http, reply.headers["Allow"]) == (405, "GET, POST")
+    assert everything(guest.platform) == before
+    assert not desk.inbox.received
+
+
+@pytest.mark.ocpi("A-07", "T-13")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+def test_strangers_get_nothing_but_401(desk, method):
+    stranger = Speaker(Address("DE", "EMP"), "och_nobody_gave_me_this")
+    assert stranger.call(method, PATH, credentials(desk)).http == 401
+    assert not desk.inbox.received
+
+
+# PUT
+
+
+@pytest.mark.ocpi("C-07", "C-05", "A-10", "C-19")
+def test_put_replaces_both_tokens_and_reads_the_endpoints_anew(desk, member):
+    before, called = keys.unseal(member.platform.sealed_token), len(desk.inbox.received)
+    Endpoint.objects.all().delete()
+    reply = member.put(PATH, renewed(desk))
+    assert (reply.http, reply.code) == (200, 1000)
+    assert reply.data == registration.credentials_for(reply.data["token"])
+    assert reply.data["token"] != member.token
+    platform = member.platform
+    assert keys.unseal(platform.sealed_token) == desk.token != before
+    assert [item.path for item in list(desk.inbox.received)[called:]] == [
+        ("versions",),
+        ("2.2.1",),
+    ]
+    assert platform.endpoints.filter(module="locations", interface="RECEIVER").exists()
+    assert platform.state == "connected"
+
+
+@pytest.mark.ocpi("C-07")
+def test_every_put_brings_another_token_though_nothing_else_changes(desk, member):
+    tokens = {member.token}
+    for _ in range(3):
+        member = Speaker(member.address, member.put(PATH, credentials(desk)).data["token"])
+        tokens.add(member.token)
+    assert len(tokens) == 4
+    assert member.platform.previous_sealed_token == ""  # the partner's own is the same
+
+
+@pytest.mark.ocpi("C-16")
+def test_the_token_before_lives_until_the_new_one_is_used(desk, member):
+    new = Speaker(member.address, member.put(PATH, renewed(desk)).data["token"])
+    assert member.get(MODULE).http == 200  # the answer may have been lost
+    assert member.get(PATH).data["token"] == member.token
+    assert new.get(MODULE).http == 200
+    for path in (MODULE, PATH, "versions"):
+        assert member.get(path).http == 401
+
+
+@pytest.mark.ocpi("C-16")
+def test_or_for_a_quarter_of_an_hour(desk, member):
+    new = Speaker(member.address, member.put(PATH, renewed(desk)).data["token"])
+    previous = Key.objects.get(purpose="previous")
+    left = previous.expires_at - timezone.now()
+    assert timedelta(minutes=14) < left <= timedelta(minutes=15)
+    Key.objects.filter(pk=previous.pk).update(expires_at=timezone.now())
+    assert member.get(MODULE).http == 401
+    tasks.reconnect()
+    assert [key.purpose for key in Key.objects.filter(used_at=None)] == ["access"]
+    assert new.get(MODULE).http == 200
+
+
+@pytest.mark.ocpi("C-16", "C-15")
+def test_who_lost_the_answer_puts_again_with_the_token_before(desk, member):
+    lost = member.put(PATH, renewed(desk)).data["token"]
+    found = member.put(PATH, renewed(desk)).data["token"]
+    assert Speaker(member.address, lost).get("versions").http == 401
+    assert member.get(MODULE).http == 200
+    assert Speaker(member.address, found).get(MODULE).http == 200
+    assert member.get("versions").http == 401
+
+
+@pytest.mark.ocpi("C-16")
+def test_the_partners_token_before_is_kept_for_the_grace_only(desk, member):
+    before = desk.token
+    member.put(PATH, renewed(desk))
+    platform = member.platform
+    assert before not in platform.previous_sealed_token
+    assert keys.previous_token(platform) == before
+    Platform.objects.update(previous_until=timezone.now())
+    assert keys.previous_token(member.platform) == ""
+    tasks.reconnect()
+    assert member.platform.previous_sealed_token == ""
+
+
+@pytest.mark.ocpi("C-07", "V-07")
+def test_put_moves_the_connection_to_the_version_of_its_endpoint(desk, member):
+    assert member.platform.version == "2.2.1"
+    new = member.put("2.2/credentials", renewed(desk))
+    assert (new.code, member.platform.version) == (1000, "2.2")
+    member = Speaker(member.address, new.data["token"])
+    assert member.put(PATH, renewed(desk)).code == 1000
+    assert member.platform.version == "2.2.1"
+
+
+def test_put_takes_over_the_business_details(desk, member):
+    details = {"name": "Renamed", "website": "https://emp.example"}
+    assert member.put(PATH, renewed(desk, roles=[role(business_details=details)])).code == 1000
+    assert (member.party.name, member.party.business_details) == ("Renamed", details)
+
+
+def test_put_ends_the_pause_of_a_partner_that_failed(desk, member):
+    Platform.objects.update(failures=7, paused_until=timezone.now() + timedelta(hours=1))
+    member.put(PATH, renewed(desk))
+    assert (member.platform.failures, member.platform.paused_until) == (0, None)
+
+
+def test_put_connects_whom_the_hub_took_for_offline(desk, member):
+    Platform.objects.update(state="offline")
+    assert member.put(PATH, renewed(desk)).code == 1000
+    assert member.platform.state == "connected"
+
+
+# Failures of PUT leave nothing half-done
+
+
+@pytest.mark.ocpi("C-11", "C-15")
+@pytest.mark.parametrize(
+    "fault", [Fault.ERROR500, Fault.GARBAGE, Fault.CLOSE, Fault.UNAUTHORIZED, Fault.REFUSE]
+)
+@pytest.mark.parametrize("step", [0, 1])
+def test_put_fails_where_the_partner_fails(rewired, guest, fault, step):
+    member = registered(rewired, guest)
+    before = everything(member.platform)
+    rewired.well, rewired.fault = step, fault
+    reply = member.put(PATH, renewed(rewired))
+    assert (reply.http, reply.code) == (200, 3001)
+    assert everything(member.platform) == before
+    assert member.get(MODULE).http == 200
+
+
+@pytest.fixture
+def rewired():
+    """A partner whose every answer a test can write itself."""
+    with Rewired(Address("DE", "EMP"), ["EMSP"], "An eMSP").served() as partner:
+        yield partner
+
+
+class Rewired(Partner):
+    """Answers from `script`, a function of the path, wherever that says something.
+
+    After `well` more calls it has a fault.
+    """
+
+    script = staticmethod(lambda path: None)
+    well, fault = 1000, Fault.OK
+
+    def answer(self, received):
+        self.well -= 1
+        if self.well < 0:
+            self.misbehave(self.fault)
+        return super().answer(received)
+
+    def _handle(self, received):
+        said = self.script(received.path)
+        return (200, said, {}) if said is not None else super()._handle(received)
+
+
+def offer(desk, *endpoints):
+    return lambda path: (
+        {"version": "2.2.1", "endpoints": list(endpoints)} if path == ("2.2.1",) else None
+    )
+
+
+@pytest.mark.ocpi("C-12", "C-15", "T-16")
+def test_put_without_our_version_is_3002(rewired, guest):
+    member = registered(rewired, guest)
+    before = everything(member.platform)
+    rewired.script = lambda path: [{"version": "2.1.1", "url": f"{rewired.url}/2.1.1"}]
+    assert member.put(PATH, renewed(rewired)).code == 3002
+    assert everything(member.platform) == before
+    assert member.get(MODULE).http == 200
+
+
+JUNK = [
+    None,
+    "x",
+    {"identifier": "locations"},
+    {"identifier": "locations", "role": "BOTH", "url": "http://127.0.0.1:1/x"},
+    {"identifier": "x-parking", "role": "SENDER", "url": "http://127.0.0.1:1/x"},
+    {"identifier": "tokens", "role": "SENDER", "url": "http://127.0.0.1:1/" + "x" * 255},
+]
+
+
+@pytest.mark.ocpi("C-12", "C-15", "T-16", "V-08")
+@pytest.mark.parametrize("listed", [[], JUNK])
+def test_put_without_a_usable_endpoint_is_3003(rewired, guest, listed):
+    member = registered(rewired, guest)
+    before = everything(member.platform)
+    rewired.script = offer(rewired, *listed)
+    reply = member.put(PATH, renewed(rewired))
+    assert (reply.http, reply.code) == (200, 3003)
+    assert everything(member.platform) == before
+    assert member.get(MODULE).http == 200
+
+
+@pytest.mark.ocpi("C-12", "C-15")
+def test_post_without_a_usable_endpoint_is_3003_and_the_invitation_stays_good(rewired, guest):
+    rewired.script = offer(rewired)
+    before = everything(guest.platform)
+    assert guest.post(PATH, credentials(rewired)).code == 3003
+    assert everything(guest.platform) == before
+    del rewired.script
+    assert guest.post(PATH, credentials(rewired)).code == 1000
+
+
+@pytest.mark.ocpi("C-12")
+def test_who_only_pushes_needs_no_endpoint_but_that_of_credentials(rewired, guest):
+    url = f"{rewired.url}/2.2.1/credentials"
+    rewired.script = offer(rewired, {"identifier": "credentials", "role": "SENDER", "url": url})
+    assert guest.post(PATH, credentials(rewired)).code == 1000
+    assert [item.module for item in guest.platform.endpoints.all()] == ["credentials"]
+
+
+@pytest.mark.ocpi("V-04", "V-08")
+@pytest.mark.parametrize("roles", [["SENDER"], ["RECEIVER"], ["RECEIVER", "SENDER"], [None], ["X"]])
+def test_the_role_of_a_credentials_endpoint_means_nothing(rewired, guest, roles):
+    base = f"{rewired.url}/2.2.1"
+    listed = [
+        {
+            "identifier": "credentials",
+            "url": f"{base}/credentials",
+            **({"role": name} if name else {}),
+        }
+        for name in roles
+    ]
+    tokens = {"identifier": "tokens", "role": "SENDER", "url": f"{base}/sender/tokens"}
+    rewired.script = offer(rewired, *JUNK, *listed, tokens)
+    assert guest.post(PATH, credentials(rewired)).code == 1000
+    assert sorted(guest.platform.endpoints.values_list("module", "interface")) == [
+        ("credentials", "SENDER"),
+        ("tokens", "SENDER"),
+    ]
+
+
+@pytest.mark.ocpi("C-15")
+@pytest.mark.parametrize("step", ["keys.issue", "delivery.owe_everything", "Endpoint.bulk_create"])
+@pytest.mark.parametrize("error", [OperationalError, IntegrityError, RuntimeError])
+def test_an_error_of_the_database_in_the_middle_changes_nothing(
+    desk, member, monkeypatch, step, error
+):
+    def fail(*args, **kwargs):
+        raise error("in the middle")
+
+    owner = {
+        "keys.issue": (keys, "issue"),
+        "delivery.owe_everything": (registration.delivery, "owe_everything"),
+        "Endpoint.bulk_create": (Endpoint.objects, "bulk_create"),
+    }[step]
+    before = everything(member.platform)
+    monkeypatch.setattr(*owner, fail)
+    reply = member.put(PATH, renewed(desk))
+    assert (reply.http, reply.code) == (503 if error is OperationalError else 500, 3000)
+    assert everything(member.platform) == before
+    monkeypatch.undo()
+    assert member.get(MODULE).http == 200
+    assert member.put(PATH, credentials(desk)).code == 1000
+
+
+# What only a person may change
+
+
+@pytest.mark.ocpi("C-21", "C-15")
+def test_another_host_waits_for_a_person(desk, member):
+    before = everything(member.platform)
+    with Partner(member.address, ["EMSP"], "A thief").served() as thief:
+        reply = member.put(PATH, credentials(thief))
+        assert (reply.http, reply.code) == (200, 3001)
+        assert "staff have been asked" in reply.message
+        assert not thief.inbox.received
+        assert everything(member.platform) == before
+        assert member.get(MODULE).http == 200
+        wish = member.platform.proposal
+        assert wish["hosts"] == [thief.url.split("/")[2]]
+        assert wish["url"] == thief.versions_url
+        assert thief.token not in str(wish)
+
+        proposals.approve_hosts(member.platform, proposals.fingerprint(wish))
+        assert member.put(PATH, credentials(thief)).code == 1000
+    platform = member.platform
+    assert (platform.versions_url, platform.proposal) == (thief.versions_url, None)
+    old, new = desk.url.split("/")[2], thief.url.split("/")[2]
+    assert platform.hosts == sorted([old, new])
+    assert proposals.forget_unused_hosts(platform) == [old]
+    assert member.platform.hosts == [new]
+
+
+@pytest.mark.ocpi("C-21", "C-15")
+@pytest.mark.parametrize("where", ["version", "endpoint"])
+def test_another_host_behind_the_url_waits_too(rewired, guest, where):
+    member = registered(rewired, guest)
+    before = everything(member.platform)
+    elsewhere = "http://elsewhere.example/2.2.1"
+    if where == "version":
+        rewired.script = lambda path: [{"version": "2.2.1", "url": elsewhere}]
+    else:
+        item = {"identifier": "cdrs", "role": "RECEIVER", "url": f"{elsewhere}/cdrs"}
+        rewired.script = offer(rewired, item)
+    reply = member.put(PATH, renewed(rewired))
+    assert (reply.code, "elsewhere.example" in reply.message) == (3001, True)
+    assert everything(member.platform) == before
+    assert member.platform.proposal["hosts"] == ["elsewhere.example"]
+
+
+def test_a_person_approves_what_they_saw_and_nothing_else(member):
+    def ask(host):
+        return member.put(PATH, {"token": "x", "url": f"http://{host}/v", "roles": [role()]})
+
+    ask("honest.example")
+    seen = proposals.fingerprint(member.platform.proposal)
+    ask("honest.example")  # once more is still the same wish
+    assert proposals.fingerprint(member.platform.proposal) == seen
+    ask("h0nest.example")
+    hosts = member.platform.hosts
+    with pytest.raises(proposals.Outdated):
+        proposals.approve_hosts(member.platform, seen)
+    with pytest.raises(proposals.Outdated):
+        proposals.dismiss(member.platform, seen)
+    assert member.platform.hosts == hosts
+    proposals.dismiss(member.platform, proposals.fingerprint(member.platform.proposal))
+    assert (member.platform.proposal, member.platform.hosts) == (None, hosts)
+
+
+@pytest.mark.ocpi("C-17", "C-15")
+def test_another_role_waits_for_a_person(desk, member):
+    joined("NL", "CPO", "CPO")
+    before = everything(member.platform)
+    stolen = role(role="CPO", country_code="nl", party_id="cpo")
+    wanted = role(role="CPO")
+    reply = member.put(PATH, renewed(desk, roles=[role(), stolen, wanted]))
+    assert (reply.http, reply.code) == (200, 2001)
+    assert "staff have been asked" in reply.message
+    assert everything(member.platform) == before
+    assert not [item for item in desk.inbox.received if item.headers["Authorization"] == desk.token]
+    named = [
+        (item["country_code"], item["party_id"], item["role"])
+        for item in member.platform.proposal["roles"]
+    ]
+    assert named == [("NL", "CPO", "CPO"), ("DE", "EMP", "CPO")]
+
+    with pytest.raises(invitations.InvitationError):
+        invitations.assign(member.platform, Party.objects.get(party_id="CPO"), "CPO")
+    invitations.assign(member.platform, member.party, "CPO")
+    proposals.drop_granted(member.platform)
+    assert [item["country_code"] for item in member.platform.proposal["roles"]] == ["NL"]
+    assert member.put(PATH, credentials(desk, roles=[role(), wanted])).code == 1000
+    assert member.platform.proposal is None
+
+
+@pytest.mark.ocpi("C-17", "C-18")
+@pytest.mark.parametrize(
+    "roles",
+    [
+        [],
+        [role(role="HUB")],
+        [role(role="MASTER")],
+        [role(), role()],
+        [role(), role(country_code="de", party_id="emp")],
+        [role(party_id="EMPX")],
+        [role(business_details={})],
+    ],
+)
+def test_put_with_impossible_roles_is_2001_and_nobody_is_asked(desk, member, roles):
+    before, called = everything(member.platform), len(desk.inbox.received)
+    reply = member.put(PATH, renewed(desk, roles=roles))
+    assert (reply.http, reply.code) == (200, 2001)
+    assert everything(member.platform) == before
+    assert member.platform.proposal is None
+    assert len(desk.inbox.received) == called
+
+
+@pytest.mark.ocpi("C-02", "A-02")
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"token": ""},
+        {"token": "a b"},
+        {"token": "x" * 65},
+        {"token": None},
+        {"url": None},
+        {"url": "http://x/" + "x" * 255},
+        {"roles": None},
+    ],
+)
+def test_put_with_bad_credentials_is_2001(desk, member, members):
+    before = everything(member.platform)
+    reply = member.put(PATH, credentials(desk, **members))
+    assert (reply.http, reply.code) == (200, 2001)
+    assert reply.data[0]["path"].startswith("$")
+    assert everything(member.platform) == before
+
+
+# DELETE
+
+
+@pytest.mark.ocpi("C-08", "C-09")
+def test_delete_ends_the_connection_at_once_and_keeps_the_data(desk, member):
+    platform, roles = member.platform, Role.objects.count()
+    reply = member.call("DELETE", PATH)
+    assert (reply.http, reply.code, reply.data) == (200, 1000, None)
+    for method, path in (("GET", "versions"), ("GET", MODULE), ("POST", PATH), ("DELETE", PATH)):
+        assert member.call(method, path).http == 401
+    platform.refresh_from_db()
+    assert (platform.state, platform.sealed_token) == ("suspended", "")
+    assert not platform.endpoints.exists()
+    assert not platform.keys.filter(used_at=None).exists()
+    assert (Role.objects.count(), Party.objects.get().name) == (roles, "An eMSP")
+    assert [key.purpose for key in platform.keys.all()] == ["invitation"]  # on record
+
+
+@pytest.mark.ocpi("C-08")
+def test_delete_ends_the_token_before_as_well(desk, member):
+    new = Speaker(member.address, member.put(PATH, renewed(desk)).data["token"])
+    assert member.call("DELETE", PATH).code == 1000  # the one before is good for this, too
+    assert (member.get("versions").http, new.get("versions").http) == (401, 401)
+    assert member.platform.previous_sealed_token == ""
+
+
+@pytest.mark.ocpi("C-09")
+def test_nothing_is_delivered_to_who_has_left(desk, member, deliver):
+    from tests import objects
+
+    cpo = joined("NL", "CPO", "CPO")
+    cpo.put(f"2.2.1/receiver/locations/{cpo.path}/L1", objects.location(cpo.address))
+    member.call("DELETE", PATH)
+    assert deliver() == 0
+    assert not desk.received
+
+
+@pytest.mark.ocpi("C-09", "A-09")
+def test_who_left_comes_back_by_a_fresh_invitation_only(desk, guest):
+    member = registered(desk, guest)
+    member.call("DELETE", PATH)
+    assert guest.post(PATH, credentials(desk)).http == 401
+    guest.token = invitations.reinvite(member.platform)
+    assert member.platform.state == "invited"
+    again = registered(desk, guest)
+    assert again.get(MODULE).http == 200
+    assert again.platform == member.platform
+    assert guest.get("versions").http == 401
+
+
+# Invited again
+
+
+@pytest.mark.ocpi("C-09", "A-08")
+def test_who_lost_the_answer_to_its_registration_is_invited_again(desk, guest):
+    member = registered(desk, guest)
+    guest.token = invitations.reinvite(member.platform)
+    assert member.get(MODULE).http == 200  # what works goes on working
+    assert guest.get(MODULE).http == 401
+    for method in ("PUT", "DELETE"):
+        assert guest.call(method, PATH, credentials(desk)).http == 405
+    again = registered(desk, guest)
+    assert (again.get(MODULE).http, member.get(MODULE).http) == (200, 401)
+    assert member.platform.keys.filter(used_at=None).count() == 1
+
+
+def test_a_second_invitation_ends_the_first(guest):
+    token = invitations.reinvite(guest.platform)
+    assert guest.get("versions").http == 401
+    assert Speaker(guest.address, token).get("versions").http == 200
+
+
+def test_an_invitation_that_ran_out_is_renewed(desk, guest):
+    Key.objects.update(expires_at="2020-01-01T00:00Z")
+    guest.token = invitations.reinvite(guest.platform)
+    registered(desk, guest)
+
+
+@pytest.mark.ocpi("C-21")
+def test_who_comes_back_is_still_held_to_the_approved_hosts(desk, member, guest):
+    member.call("DELETE", PATH)
+    guest.token = invitations.reinvite(member.platform)
+    with Partner(member.address, ["EMSP"], "Elsewhere").served() as elsewhere:
+        assert guest.post(PATH, credentials(elsewhere)).code == 3001
+        assert guest.platform.proposal["url"] == elsewhere.versions_url
+        host = elsewhere.url.split("/")[2]
+        guest.token = invitations.reinvite(member.platform, host=host)
+        assert guest.post(PATH, credentials(elsewhere)).code == 1000
+    assert guest.platform.hosts == [host]
