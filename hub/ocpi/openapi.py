@@ -48,6 +48,7 @@ MODULES = (
     "commands",
     "chargingprofiles",
     "hubclientinfo",
+    "callbacks",
 )
 INTRODUCTION = """\
 Roaming by OCPI 2.2.1 through this hub. Send your token as `Authorization: Token <Base64>`. Every
@@ -89,12 +90,13 @@ class Call(NamedTuple):
         """Return the module that the call belongs to."""
         if self.view.module:
             return str(self.view.module)
-        return "credentials" if "credentials" in self.path else "versions"
+        last = self.path.rstrip("}").replace("{", "").split("/")[-1]
+        return {"credentials": "credentials", "secret": "callbacks"}.get(last, "versions")
 
     @property
     def routed(self) -> bool:
         """Tell whether routing headers are used: on functional modules alone."""
-        return self.module not in {"versions", "credentials", "hubclientinfo"}
+        return self.module not in {"versions", "credentials", "hubclientinfo", "callbacks"}
 
 
 @cache
