@@ -36,27 +36,28 @@ class AuthorizeViewSet(OcpiViewSet):
         sender = self.sender()
         place = self.valid_body(types.LocationReferences) if self.content else {}
         named = Address.of(country_code, party_id) if country_code else None
-        receiver, kind = self.owner_of(uid, sender, named)
+        receiver, token = self.owner_of(uid, sender, named)
+        kind = request.query_params.get("type") or (token.type if token else "")
+        uid = token.uid if token else uid
         outgoing = self.outgoing(sender, receiver, uid, "authorize", query=self.query(kind))
         answer = forwarding.forward(outgoing)
         relayed = authorization(forwarding.relayed(answer, "POST", missing=2004))
         keep(uid, kind, sender, receiver, place, relayed)
         return self.relay(relayed)
 
-    def owner_of(self, uid: str, sender: Role, named: Address | None) -> tuple[Role, str]:
-        """Return the eMSP that owns a token, and the token's type."""
+    def owner_of(self, uid: str, sender: Role, named: Address | None) -> tuple[Role, Token | None]:
+        """Return the eMSP that owns a token, and the token as far as it is known."""
         receiver = self.decide(sender).receiver
-        kind = self.request.query_params.get("type") or ""
         if receiver is None and named:
             receiver = routing.addressee(named, self.module, self.interface)
             self.decided(routing.opened(receiver, "the owner in the URL"))
+        tokens = tokens_of(uid, self.request.query_params.get("type") or "", receiver)
         if receiver:
-            return receiver, kind or type_of(uid, receiver)
-        return self.found(uid, kind)
+            return receiver, tokens[0] if len(tokens) == 1 else None
+        return self.found(tokens), tokens[0]
 
-    def found(self, uid: str, kind: str) -> tuple[Role, str]:
-        """Return the only owner of a token with this uid, and its type."""
-        tokens = tokens_of(uid, kind)
+    def found(self, tokens: list[Token]) -> Role:
+        """Return the only owner of tokens with the same uid."""
         owners = {token.owner.address for token in tokens}
         if not owners:
             raise UnknownToken("no eMSP of this network has such a token")
@@ -66,7 +67,7 @@ class AuthorizeViewSet(OcpiViewSet):
         if role is None:
             raise UnknownReceiver("the token's owner is no eMSP of this network")
         self.decided(routing.opened(role, "token uid"))
-        return role, tokens[0].type
+        return role
 
     def query(self, kind: str) -> str:
         """Return the query as it came, with the type where it is needed and was left out."""
@@ -76,18 +77,14 @@ class AuthorizeViewSet(OcpiViewSet):
         return "&".join(filter(None, (query, f"type={kind}")))
 
 
-def tokens_of(uid: str, kind: str) -> list[Token]:
+def tokens_of(uid: str, kind: str, owner: Role | None) -> list[Token]:
     """Return the tokens with a uid; without a type the RFID cards, else whatever has that uid."""
     tokens = Token.objects.filter(uid__iexact=uid).select_related("owner")
+    if owner:
+        tokens = tokens.filter(owner=owner.party)
     if kind:
         return list(tokens.filter(type=kind))
     return list(tokens.filter(type=RFID)) or list(tokens)
-
-
-def type_of(uid: str, owner: Role) -> str:
-    """Return the type of an owner's token when it has only one with this uid."""
-    kinds = {token.type for token in tokens_of(uid, "") if token.owner_id == owner.party_id}
-    return kinds.pop() if len(kinds) == 1 else ""
 
 
 def authorization(answer: Relayed) -> Relayed:

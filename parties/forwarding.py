@@ -141,11 +141,11 @@ def call(platform: Platform, outgoing: Outgoing, url: str) -> client.Answer:
         )
 
 
-def relayed(answer: client.Answer, method: str, *, missing: int = 2000) -> Relayed:
+def relayed(answer: client.Answer, method: str, *, missing: int = 0) -> Relayed:
     """Return what the requester is told of an answer.
 
     The far side's own code and data go through, 404 and 405 of a GET too. `missing` is the code of
-    a 404 that comes without one. Raises NotConnected when the far side refuses the hub itself (a
+    a 404 without an envelope, where that says something. Raises NotConnected when the far side refuses the hub itself (a
     401 of theirs is none of ours), HubError for what is no answer of OCPI.
     """
     _refuse_refusal(answer)
@@ -168,8 +168,10 @@ def _refuse_refusal(answer: client.Answer) -> None:
 
 def _bare(answer: client.Answer, method: str, missing: int) -> Relayed:
     """Read an answer without an envelope: what little it says."""
-    if method == "GET" and answer.http in {404, 405}:
-        return Relayed(answer.http, missing, "the receiver has no such object")
+    if answer.http == 404 and (missing or method == "GET"):
+        return Relayed(404, missing or 2000, "the receiver has no such object")
+    if answer.http == 405 and method == "GET":
+        return Relayed(405, 2000, "the receiver does not offer this")
     empty = answer.http == 204 or answer.headers.get("Content-Length") == "0"
     if method != "GET" and 200 <= answer.http < 300 and empty:
         return Relayed(200, 1000, "Success")
