@@ -1,15 +1,21 @@
 """Tokens, sessions, CDRs with the hub's findings, and the months that CDRs belong to."""
 
 import datetime as dt
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models.fields.json import KT
 from django.db.models.functions import Replace, Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from cdrs import oddities
+from hub.ocpi import types
+from hub.ocpi.messages import Address
 from hub.states import Stateful
-from parties.models import OwnedObject, Party
+from parties import routing
+from parties.models import OwnedObject, OwnedObjectQuerySet, Party, Role, RoleQuerySet
 
 BARE_CONTRACT = Upper(Replace(Replace("contract_id", models.Value("-")), models.Value("*")))
 
@@ -18,10 +24,15 @@ class Token(OwnedObject):
     """What a driver is recognised by; belongs to an eMSP. Identity includes the type."""
 
     module = "tokens"
+    kind = types.Token
+    key = "uid"
+    IDENTITY = ("type",)
 
     type = models.CharField(_("type"), max_length=11)
     contract_id = models.CharField(_("contract id"), max_length=36)
     valid = models.BooleanField(_("valid"), default=True)
+
+    objects = OwnedObjectQuerySet.as_manager()
 
     COLUMNS = ("contract_id", "valid")
 
@@ -34,6 +45,12 @@ class Token(OwnedObject):
         indexes = [
             models.Index(Upper("uid"), name="token_by_uid"),
             models.Index(BARE_CONTRACT, name="token_by_contract"),
+            models.Index(Upper(KT("body__group_id")), name="token_by_group"),
+            models.Index(KT("body__visual_number"), name="token_by_visual_number"),
+            models.Index(
+                fields=["id"], include=["owner", "complete", "last_updated"], name="token_listed"
+            ),
+            models.Index(fields=["last_updated"], name="token_by_time"),
         ]
 
     @property
@@ -42,21 +59,55 @@ class Token(OwnedObject):
         return f"?type={self.type}"
 
 
+class PaidQuerySet(OwnedObjectQuerySet):
+    """Sessions and CDRs: for the eMSP that owns the token and for nobody else."""
+
+    def visible_to(self, reader: Role) -> "PaidQuerySet":
+        """Keep those that a party pays for."""
+        return self.filter(emsp=reader.party_id, complete=True)
+
+
 class Session(OwnedObject):
     """A charging session as the CPO tells it, for the eMSP that owns the token."""
 
     module = "sessions"
+    kind = types.Session
 
     emsp = models.ForeignKey(
         Party, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     status = models.CharField(_("status"), max_length=11)
 
+    objects = PaidQuerySet.as_manager()
+
     COLUMNS = ("status",)
 
     class Meta(OwnedObject.Meta):
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
+        indexes: ClassVar = [
+            models.Index(Upper("uid"), name="session_by_uid"),
+            models.Index(
+                fields=["emsp", "id"], include=["complete", "last_updated"], name="session_listed"
+            ),
+            models.Index(fields=["emsp", "last_updated"], name="session_by_time"),
+        ]
+
+    @classmethod
+    def derived(cls, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return who pays."""
+        token = body["cdr_token"]
+        payer = routing.emsp_role(Address.of(token["country_code"], token["party_id"]))
+        return {"emsp": payer.party if payer else None}
+
+    def audience(self, everybody: RoleQuerySet) -> RoleQuerySet:
+        """Return the role in which the eMSP pays, if there is one."""
+        payers = Role.objects.filter(party=self.emsp_id, role__in=Role.WITH_DRIVERS)
+        return payers.order_by("role")[:1]
+
+    def oddities(self, body: Mapping[str, Any]) -> list[str]:
+        """Return what is odd about the session's next state."""
+        return oddities.of_session(self.body, body)
 
 
 class Period(Stateful):
@@ -101,7 +152,7 @@ class Period(Stateful):
         return f"{self.month:%Y-%m}"
 
 
-class CdrQuerySet(models.QuerySet["Cdr"]):
+class CdrQuerySet(PaidQuerySet):
     """CDRs."""
 
     def billable(self, period: Period) -> "CdrQuerySet":
@@ -122,6 +173,7 @@ class Cdr(Stateful, OwnedObject):
     """
 
     module = "cdrs"
+    kind = types.CDR
     change = None  # a CDR has none
 
     class State(models.TextChoices):
@@ -188,6 +240,11 @@ class Cdr(Stateful, OwnedObject):
             models.Index(fields=["owner", "evse_uid", "started_at"], name="cdr_at_evse"),
             models.Index(fields=["owner", "session_uid"], name="cdr_of_session"),
             models.Index(fields=["month"], condition=models.Q(state="held"), name="cdr_held"),
+            models.Index(
+                fields=["emsp", "id"], include=["complete", "last_updated"], name="cdr_listed"
+            ),
+            models.Index(fields=["emsp", "last_updated"], name="cdr_by_time"),
+            models.Index(fields=["emsp", "received_at"], name="cdr_by_receipt"),
         ]
 
     @property

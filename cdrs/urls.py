@@ -18,7 +18,7 @@ from cdrs.views import (
     TokenReceiver,
     TokenSender,
 )
-from parties.paths import OWNER, PUSHED, UID, VERSION, interfaces, lists
+from parties.paths import CHANGED, OWNER, UID, VERSION, interfaces, lists
 
 _PROFILES: dict[str, Any] = {"get": "retrieve", "put": "update", "delete": "destroy"}
 
@@ -53,7 +53,7 @@ urlpatterns = [
     re_path(
         rf"{VERSION}/receiver/cdrs/{OWNER}/{UID}/?\Z", CdrReceiver.as_view({"get": "retrieve"})
     ),
-    re_path(rf"^2\.2/sessions/{UID}/?\Z", SimpleSession.as_view(PUSHED)),
+    re_path(rf"^2\.2/sessions/{UID}/?\Z", SimpleSession.as_view(CHANGED)),
     re_path(r"^2\.2/cdrs/?\Z", SimpleCdr.as_view({"post": "create"})),
     re_path(rf"^2\.2/cdrs/{UID}/?\Z", SimpleCdr.as_view({"get": "retrieve"})),
 ]

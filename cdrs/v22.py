@@ -56,9 +56,14 @@ def cdr(body: Any, owner: Address, received: datetime, known: Known) -> Draft:
 def session(body: Any, owner: Address, uid: str, received: datetime, known: Known) -> Draft:
     """Return a session as valid 2.2.1, as far as it can be derived."""
     found = draft(body, owner, uid, received)
+    _token(renamed(found), known)
+    return found
+
+
+def renamed(found: Draft) -> Draft:
+    """Write the times of a session by their 2.2.1 names."""
     found.rename("start_datetime", "start_date_time")
     found.rename("end_datetime", "end_date_time")
-    _token(found, known)
     return found
 
 

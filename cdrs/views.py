@@ -1,37 +1,55 @@
 """Tokens, sessions and CDRs over OCPI."""
 
+from dataclasses import replace
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cdrs import intake, v22
 from cdrs.models import Cdr, Session, Token
-from hub.ocpi import times, types, validation
+from hub.ocpi import times, validation
 from hub.ocpi.client import join
 from hub.ocpi.errors import Invalid, NotFound, UnknownToken
 from hub.ocpi.messages import Address
 from hub.ocpi.versions import RECEIVER, base_url, endpoint_url
 from parties import owned, routing
-from parties.models import Dialect, Role, RoleQuerySet
-from parties.objects import ReceiverViewSet, SenderViewSet, SimpleReceiver, one
+from parties.merging import Body
+from parties.models import Role
+from parties.objects import ReceiverViewSet, SenderViewSet, SimpleReceiver
 from parties.v22 import Draft
 
 
 class TokenReceiver(ReceiverViewSet):
     """Takes tokens from eMSPs; the type is part of a token's identity."""
 
-    module, model, kind, key, missing = "tokens", Token, types.Token, "uid", UnknownToken
+    module, model, missing = "tokens", Token, UnknownToken
 
-    def identity(self, body: dict[str, Any] | None) -> dict[str, Any]:
-        """Return the type: what the parameter says, else the body."""
-        named = self.request.query_params.get("type")
-        if body and named and named != body["type"]:
-            raise Invalid(f"?type={named} is not the body's {body['type']}")
-        if body:
-            return {"type": body["type"]}
-        return {"type": named} if named else {}
+    def agree(self, owner: Role, uid: str, body: Body) -> None:
+        """Refuse a body whose type differs from the parameter's."""
+        super().agree(owner, uid, body)
+        self.type_in(body)
+
+    def place(self, owner: Role, uid: str, body: Body | None = None) -> owned.Place:
+        """Return where a token is: of the type that is told, else RFID, else of its only type."""
+        place = super().place(owner, uid, body)
+        told = self.type_in(body or {})
+        return replace(place, identity={"type": told or self.usual_type(place)})
+
+    def type_in(self, body: Body) -> Any:
+        """Return the type that the parameter or the body tells."""
+        named, inside = self.request.query_params.get("type"), body.get("type")
+        if named and inside and named != inside:
+            raise Invalid(f"?type={named} is not the body's {inside}")
+        return named or inside
+
+    def usual_type(self, place: owned.Place) -> str:
+        """Return the type of the token that is meant when none is told."""
+        types = set(place.rows().values_list("type", flat=True))
+        if len(types) > 1 and "RFID" not in types:
+            raise Invalid("there are several tokens with this uid: say which in ?type=")
+        return "RFID" if "RFID" in types else str(next(iter(types), "RFID"))
 
 
 class TokenSender(SenderViewSet):
@@ -40,38 +58,32 @@ class TokenSender(SenderViewSet):
     module, model, missing = "tokens", Token, UnknownToken
 
 
-class PayerMixin:
-    """Sessions and CDRs are for the eMSP that owns the token, never for everybody."""
-
-    def visible(self, reader: Role) -> QuerySet[Any]:
-        """Return those of the reader's own tokens."""
-        rows = self.model._default_manager.filter(emsp=reader.party)  # type: ignore[attr-defined]
-        return rows.filter(complete=True).order_by("pk")  # type: ignore[no-any-return]
-
-
 class SessionReceiver(ReceiverViewSet):
     """Takes sessions from CPOs."""
 
-    module, model, kind = "sessions", Session, types.Session
+    module, model = "sessions", Session
 
-    def push(self, owner: Role, uid: str, body: dict[str, Any]) -> owned.Push:
-        """Return the session with the eMSP that it is for."""
-        payer = _payer(body)
-        columns = {"emsp": payer.party if payer else None}
-        return owned.Push(Session, owner.party, body["id"], body, columns=columns)
-
-    def receivers(self, owner: Role, push: owned.Push) -> RoleQuerySet:
-        """Return the eMSP."""
-        payer = _payer(push.body)
-        if payer:
-            routing.require_payer(self.route, owner, payer.party.address)
-        return Role.objects.filter(pk=payer.pk) if payer else Role.objects.none()
+    def admit(self, place: owned.Place, body: Body | None = None) -> None:
+        """Refuse a session that is addressed to another party than its token's owner."""
+        if routing.for_hub(self.route, place.owner):
+            return
+        stored = place.rows().values_list("body__cdr_token", flat=True)
+        token = body["cdr_token"] if body else stored.first()
+        if token:
+            payer = Address.of(token["country_code"], token["party_id"])
+            routing.require_payer(self.route, place.owner, payer)
 
 
-class SessionSender(PayerMixin, SenderViewSet):
+class SessionSender(SenderViewSet):
     """Shows sessions to the eMSP."""
 
     module, model = "sessions", Session
+
+    def list(self, request: Request, version: str) -> Response:
+        """Return one page; without date_from it begins with the first, unless we are strict."""
+        if self.caller.platform.strict and not request.query_params.get("date_from"):
+            raise Invalid("date_from is required")
+        return super().list(request, version)
 
 
 class SimpleSession(SimpleReceiver, SessionReceiver):
@@ -83,15 +95,20 @@ class SimpleSession(SimpleReceiver, SessionReceiver):
         known = v22.Known(token=token.body if token else None)
         return v22.session(body, owner, uid, times.now(), known)
 
+    def partial_draft(self, owner: Role) -> Draft:
+        """Return the change, with its members as 2.2.1 names them."""
+        draft = super().partial_draft(owner)
+        return v22.renamed(draft) if self.quickstart else draft
+
 
 class CdrReceiver(ReceiverViewSet):
     """Takes CDRs from CPOs. Source: OCPI 2.2.1, mod_cdrs."""
 
-    module, model, kind = "cdrs", Cdr, types.CDR
+    module, model = "cdrs", Cdr
 
     def create(self, request: Request, version: str) -> Response:
         """Take a CDR in; the answer says where the CPO can read it back."""
-        body = self.valid_body(self.kind)
+        body = self.valid_body(self.model.kind)
         try:
             owner = self.owner(body["country_code"], body["party_id"])
         except NotFound as error:
@@ -109,7 +126,7 @@ class CdrReceiver(ReceiverViewSet):
         return intake.receive(claim, now=times.now())
 
 
-class CdrSender(PayerMixin, SenderViewSet):
+class CdrSender(SenderViewSet):
     """Shows CDRs to the eMSP."""
 
     module, model = "cdrs", Cdr
@@ -118,15 +135,14 @@ class CdrSender(PayerMixin, SenderViewSet):
 class SimpleCdr(CdrReceiver):
     """Takes CDRs as the onboarding guide writes them."""
 
-    def retrieve(self, request: Request, uid: str) -> Response:  # type: ignore[override]
-        """Return the caller's own CDR."""
-        rows = Cdr.objects.filter(owner=self.sender().party, uid__iexact=uid)
-        return self.success(one(rows, self.missing))
+    def addressed(self, named: dict[str, str]) -> Role:
+        """Return the role in which the caller owns CDRs."""
+        return self.sender()
 
     def create(self, request: Request) -> Response:  # type: ignore[override]
         """Take a CDR in, completed from what the hub knows."""
         owner, raw = self.sender(), self.body()
-        draft = self.draft(owner, raw)
+        draft = self.completed(owner, raw)
         self.check(draft)
         self.agree(owner, draft.body["id"], draft.body)
         changed = draft.repairs or draft.lacking
@@ -140,24 +156,19 @@ class SimpleCdr(CdrReceiver):
     def check(self, draft: Draft) -> None:
         """Check the draft; what could not be derived may be missing."""
         lacking = {f"{name} is required" for name in draft.lacking}
-        problems = validation.problems(self.kind, draft.body)
+        problems = validation.problems(self.model.kind, draft.body)
         found = [item for item in problems if item.path != "$" or item.problem not in lacking]
         if found:
             raise Invalid("not a valid CDR", problems=found)
 
-    def draft(self, owner: Role, raw: Any) -> Draft:
+    def completed(self, owner: Role, raw: Any) -> Draft:
         """Return the body as a draft, converted only where the connection asks for it."""
-        if self.caller.platform.dialect != Dialect.QUICKSTART:
-            validation.check(self.kind, raw)
+        if not self.quickstart:
+            validation.check(self.model.kind, raw)
             return Draft(raw)
         received = times.now()
         begun = v22.begin(raw, owner.party.address, received).body
         return v22.cdr(raw, owner.party.address, received, _known(owner, begun))
-
-
-def _payer(body: Any) -> Role | None:
-    token = body["cdr_token"]
-    return routing.emsp_role(Address.of(token["country_code"], token["party_id"]))
 
 
 def _known(owner: Role, body: dict[str, Any]) -> v22.Known:

@@ -1,7 +1,5 @@
 """OCPI: locations and tariffs; the quick-start paths of 2.2."""
 
-from django.urls import re_path
-
 from locations.views import (
     LocationReceiver,
     LocationSender,
@@ -10,11 +8,11 @@ from locations.views import (
     TariffReceiver,
     TariffSender,
 )
-from parties.paths import PUSHED, UID, interfaces
+from parties.paths import CHANGED, DELETED, interfaces, single
 
 urlpatterns = [
     *interfaces("locations", LocationReceiver, LocationSender),
-    *interfaces("tariffs", TariffReceiver, TariffSender),
-    re_path(rf"^2\.2/locations/{UID}/?\Z", SimpleLocation.as_view(PUSHED)),
-    re_path(rf"^2\.2/tariffs/{UID}/?\Z", SimpleTariff.as_view(PUSHED)),
+    *interfaces("tariffs", TariffReceiver, TariffSender, DELETED),
+    *single(r"^2\.2/locations", SimpleLocation, CHANGED),
+    *single(r"^2\.2/tariffs", SimpleTariff, DELETED),
 ]

@@ -8,9 +8,10 @@ from typing import Any
 import tzfpy
 
 from hub.countries import alpha_3
-from hub.ocpi import types, validation
+from hub.ocpi import times, types, validation
 from hub.ocpi.errors import Invalid
 from hub.ocpi.messages import Address
+from parties.merging import EVSES, Level
 from parties.v22 import Draft, draft
 
 _RENAMED: dict[str, str] = {"voltage": "max_voltage", "amperage": "max_amperage"}
@@ -26,6 +27,32 @@ def location(body: Any, owner: Address, uid: str, received: datetime) -> Draft:
     _coordinates(found)
     found.fill("time_zone", _time_zone(found.body.get("coordinates")))
     _evses(found)
+    return found
+
+
+def part(level: Level, body: Any, tail: str, received: datetime) -> Draft:
+    """Return an EVSE or connector as 2.2.1 has it; the URL's end names it when it does not."""
+    if not isinstance(body, dict):
+        raise Invalid("a JSON object is expected")
+    named = {level.key: tail.rpartition("/")[2], **body}
+    stamp = times.render(received)
+    written = _evse(named, stamp) if level is EVSES else _connector(named, stamp)
+    return Draft(written, body, [level.member] if written != body else [])
+
+
+def change(found: Draft) -> Draft:
+    """Write the members of a change as 2.2.1 names and writes them; nothing is added."""
+    _parking_type(found)
+    _country(found)
+    _coordinates(found)
+    stamp = found.body["last_updated"]
+    body = _connector(found.body, stamp)
+    for member, written in (("evses", _named_evse), ("connectors", _connector)):
+        if isinstance(body.get(member), list):
+            body[member] = [written(item, stamp) for item in body[member]]
+    if body != found.body:
+        found.body = body
+        found.repairs.append("names")
     return found
 
 
@@ -98,23 +125,23 @@ def _evses(found: Draft) -> None:
 
 
 def _evse(evse: Any, stamp: str) -> dict[str, Any]:
+    named = _named_evse(evse, stamp)
+    return {"status": "UNKNOWN", "last_updated": stamp, "connectors": [], **named}
+
+
+def _named_evse(evse: Any, stamp: str) -> dict[str, Any]:
+    """Return an EVSE, or what is told of it, with the names of 2.2.1."""
     if not isinstance(evse, dict):
         raise Invalid("evses: a JSON object is expected")
     uid = evse.get("uid") or evse.get("id") or evse.get("evse_id")
     if not uid:
         raise Invalid("evses: uid is required, an identity is not made up")
-    rest = {name: value for name, value in evse.items() if name != "id"}
-    given = evse.get("connectors") or []
-    if not isinstance(given, list):
+    named = {**{name: value for name, value in evse.items() if name != "id"}, "uid": uid}
+    if not named.get("connectors"):
+        return {name: value for name, value in named.items() if name != "connectors"}
+    if not isinstance(named["connectors"], list):
         raise Invalid("connectors: a list is expected")
-    connectors = [_connector(item, stamp) for item in given]
-    return {
-        "status": "UNKNOWN",
-        "last_updated": stamp,
-        **rest,
-        "uid": uid,
-        "connectors": connectors,
-    }
+    return {**named, "connectors": [_connector(item, stamp) for item in named["connectors"]]}
 
 
 def _connector(connector: Any, stamp: str) -> dict[str, Any]:

@@ -1,32 +1,100 @@
 """Locations and tariffs over OCPI."""
 
-from typing import Any
+from typing import Any, cast
 
-from hub.ocpi import times, types
+from django.http import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from hub.ocpi import times, types, validation
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.messages import Address
-from locations import v22
+from locations import parts, v22
 from locations.models import Location, Tariff
+from parties import owned
+from parties.merging import CONNECTORS, EVSES, Amendment, Body, Level
+from parties.models import Role
 from parties.objects import ReceiverViewSet, SenderViewSet, SimpleReceiver
 from parties.v22 import Draft
+from parties.viewsets import OcpiViewSet
 
 
-class LocationReceiver(ReceiverViewSet):
-    """Takes locations from CPOs."""
+class Parts(OcpiViewSet):
+    """The paths of a location, an EVSE and a connector.
 
-    module, model, kind, missing = "locations", Location, types.Location, UnknownLocation
+    Ids may hold slashes, so only what is stored tells the segments apart: they are joined again.
+    """
+
+    tails = (
+        r"(?P<uid>[^/]{1,36})",
+        r"(?P<uid>[^/]{1,36})/(?P<evse_uid>[^/]{1,36})",
+        r"(?P<uid>[^/]{1,36})/(?P<evse_uid>[^/]{1,36})/(?P<connector_id>[^/]{1,36})",
+        r"(?P<uid>(?s:.){1,110}?)",
+    )
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer with the rest of the path in one piece."""
+        inner = [kwargs.pop(name) for name in ("evse_uid", "connector_id") if name in kwargs]
+        if inner:
+            kwargs["uid"] = "/".join([kwargs["uid"], *inner])
+        return super().dispatch(request, *args, **kwargs)
 
 
-class LocationSender(SenderViewSet):
+class LocationReceiver(Parts, ReceiverViewSet):
+    """Takes locations from CPOs, and their EVSEs and connectors one by one."""
+
+    module, model, missing = "locations", Location, UnknownLocation
+
+    def update(self, request: Request, uid: str, **named: str) -> Response:
+        """Create or replace a location, or an EVSE or connector in it."""
+        kind = parts.kind_of(self.body(), uid)
+        if kind is types.Location:
+            return super().update(request, uid, **named)
+        owner = self.addressed(named)
+        level = EVSES if kind is types.EVSE else CONNECTORS
+        draft = self.part_draft(level, uid)
+        around = parts.outside(uid, draft.body[level.key])
+        place, tail = self.target(owner, around, draft.body)
+        return self.amend(place, Amendment("PUT", tail, draft.body, level), draft.message)
+
+    def part_draft(self, level: Level, uid: str) -> Draft:
+        """Return the body as a valid EVSE or connector."""
+        return Draft(self.valid_body(level.kind))
+
+    def target(self, owner: Role, uid: str, body: Body) -> tuple[owned.Place, str]:
+        """Return the location that a path begins with, and the rest of the path."""
+        location, tail = parts.split(Location.objects.filter(owner=owner.party_id), uid)
+        return self.place(owner, location), tail
+
+    def stored(self, owner: Role, uid: str) -> Any:
+        """Return the location, EVSE or connector that a path names."""
+        return parts.read(Location.objects.filter(owner=owner.party_id), uid)
+
+
+class LocationSender(Parts, SenderViewSet):
     """Shows locations to eMSPs and the like."""
 
     module, model, missing = "locations", Location, UnknownLocation
+
+    def retrieve(self, request: Request, version: str, uid: str) -> Response:
+        """Return a location, or an EVSE or connector in it."""
+        return self.success(parts.read(self.meant(), uid))
 
 
 class TariffReceiver(ReceiverViewSet):
     """Takes tariffs from CPOs."""
 
-    module, model, kind = "tariffs", Tariff, types.Tariff
+    module, model = "tariffs", Tariff
+
+    def destroy(self, request: Request, uid: str, **named: str) -> Response:
+        """Delete a tariff for future use, and tell everybody who has it."""
+        owner = self.addressed(named)
+        place = self.place(owner, uid)
+        self.admit(place)
+        tariff = cast(Tariff, owned.delete(place, self.missing))
+        used = tariff.used_at()
+        told = f"Deleted, though location {used} still refers to it" if used else "Success"
+        return self.success(message=told)
 
 
 class TariffSender(SenderViewSet):
@@ -35,20 +103,29 @@ class TariffSender(SenderViewSet):
     module, model = "tariffs", Tariff
 
 
-class SimpleLocation(SimpleReceiver):
+class SimpleLocation(SimpleReceiver, LocationReceiver):
     """Takes locations as the onboarding guide writes them."""
-
-    module, model, kind, missing = "locations", Location, types.Location, UnknownLocation
 
     def convert(self, body: Any, owner: Address, uid: str) -> Draft:
         """Return the location as a draft of valid 2.2.1."""
         return v22.location(body, owner, uid, times.now())
 
+    def part_draft(self, level: Level, uid: str) -> Draft:
+        """Return the EVSE or connector, completed as far as that can be derived."""
+        if not self.quickstart:
+            return super().part_draft(level, uid)
+        draft = v22.part(level, self.body(), uid, times.now())
+        validation.check(level.kind, draft.body)
+        return draft
 
-class SimpleTariff(SimpleReceiver):
+    def partial_draft(self, owner: Role) -> Draft:
+        """Return the change, with its members as 2.2.1 names and writes them."""
+        draft = super().partial_draft(owner)
+        return v22.change(draft) if self.quickstart else draft
+
+
+class SimpleTariff(SimpleReceiver, TariffReceiver):
     """Takes tariffs without their owner and time."""
-
-    module, model, kind = "tariffs", Tariff, types.Tariff
 
     def convert(self, body: Any, owner: Address, uid: str) -> Draft:
         """Return the tariff as a draft of valid 2.2.1."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -19,7 +20,6 @@ from django.db import connection, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
-from psycopg.sql import SQL, Identifier
 
 from hub import egress, locks
 from hub.ocpi import client, json
@@ -63,8 +63,9 @@ class Shipment:
     version: int
     method: str
     url: str
-    body: bytes
+    body: bytes | None
     route: Route
+    partial: bool = False  # what changed alone, not the whole object
 
 
 @dataclass(frozen=True)
@@ -119,16 +120,12 @@ def owe_everything(role: Role) -> None:
     for module, model in _broadcastable():
         owners = [kind for kind, kinds in policy.BROADCAST_TO.items() if role.role in kinds]
         writers = policy.ALLOWED[module, RECEIVER].intersection(owners)
+        if not writers:
+            continue
+        told = model.rows().visible_to(role).filter(owner__roles__role__in=writers)
+        items, values = told.values("id", "version").distinct().query.sql_with_params()
         with connection.cursor() as cursor:
-            cursor.execute(
-                _CATCH_UP.format(Identifier(model._meta.db_table)),
-                {
-                    "receiver": role.pk,
-                    "party": role.party_id,
-                    "module": module,
-                    "owners": [str(kind) for kind in writers],
-                },
-            )
+            cursor.execute(_CATCH_UP.format(items), [role.pk, module, *values])
 
 
 def platforms_due() -> list[int]:
@@ -218,45 +215,71 @@ def _shipments(platform: Platform, batch: list[Delivery]) -> list[Shipment]:
     found = []
     for module in {delivery.module for delivery in batch}:
         wanted = [delivery for delivery in batch if delivery.module == module]
-        items = _objects(module, wanted)
-        pairs = [(row, items[row.object_id]) for row in wanted]
-        found += [_shipment(urls[module], *pair) for pair in pairs if _may_leave(*pair)]
+        found += [_shipment(urls[module], *pair) for pair in _allowed(module, wanted)]
     return found
 
 
-def _may_leave(delivery: Delivery, item: OwnedObject) -> bool:
-    """Tell whether the receiver may have the object; give up a delivery that should not exist.
+def _allowed(module: str, deliveries: list[Delivery]) -> Iterator[tuple[Delivery, OwnedObject]]:
+    """Yield deliveries with their objects; give up those that should not exist (any more).
 
-    The second line of defence: sessions and CDRs are for the eMSP that pays and nobody else.
+    The second line of defence: what is asked is what may be seen now, not when it was owed.
     """
-    payer, receiver = getattr(item, "emsp_id", None), delivery.receiver.party_id
-    if item.module not in ROUTED or payer == receiver:
-        return True
+    model: type[OwnedObject] = apps.get_model(settings.OCPI_MODELS[module])
+    items = model.rows().select_related("owner").in_bulk([row.object_id for row in deliveries])
+    seen = {
+        receiver: set(model.rows().visible_to(receiver).filter(pk__in=items).values_list("pk"))
+        for receiver in {delivery.receiver for delivery in deliveries}
+    }
+    for delivery in deliveries:
+        item = items[delivery.object_id]
+        if item.deleted or (item.pk,) in seen[delivery.receiver]:
+            yield delivery, item
+        else:
+            _give_up(delivery, item)
+
+
+def _give_up(delivery: Delivery, item: OwnedObject) -> None:
     Delivery.objects.filter(pk=delivery.pk).update(
         state=_given_up(delivery.module),
         leased_until=None,
         last_answer="not sent: it is for another party than this receiver",
     )
-    ids = {"delivery": delivery.pk, "object": item.pk, "party": receiver, "payer": payer}
-    logger.error("delivery to a party that is not the payer", extra={"kind": item.module, **ids})
-    return False
-
-
-def _objects(module: str, deliveries: list[Delivery]) -> dict[int, OwnedObject]:
-    model = apps.get_model(settings.OCPI_MODELS[module])
-    rows = model._default_manager.select_related("owner")
-    found: dict[int, OwnedObject] = rows.in_bulk([row.object_id for row in deliveries])
-    return found
+    ids = {"delivery": delivery.pk, "object": item.pk, "party": delivery.receiver.party_id}
+    ids["payer"] = getattr(item, "emsp_id", None)
+    level = logging.ERROR if item.module in ROUTED else logging.INFO  # published before, perhaps
+    logger.log(level, "delivery to a party that it is not for", extra={"kind": item.module, **ids})
 
 
 def _shipment(base: str, delivery: Delivery, item: OwnedObject) -> Shipment:
     receiver = delivery.receiver.party.address
     sender = item.owner.address if item.module in ROUTED else hub_address()
-    method, url = "PUT", client.join(base, *item.path)
-    if item.module == "cdrs":
-        method, url = "POST", base
+    method, path, body = _message(delivery, item)
     route = Route() if item.module in UNROUTED else Route(to=receiver, sender=sender)
-    return Shipment(delivery, item.version, method, url + item.query, json.dumps(item.body), route)
+    return Shipment(
+        delivery,
+        item.version,
+        method,
+        client.join(base, *path) + item.query,
+        None if body is None else json.dumps(body),
+        route,
+        partial=bool(item.change) and body is not item.body,
+    )
+
+
+def _message(delivery: Delivery, item: OwnedObject) -> tuple[str, list[str], Any]:
+    """Return method, path and body of what a receiver is told of an object.
+
+    Of one that it lacks nothing of but the last change, that change, once; what may have arrived
+    already is not repeated, as charging periods would be appended twice.
+    """
+    if item.deleted:
+        return "DELETE", item.path, None
+    if item.module == "cdrs":
+        return "POST", [], item.body
+    first_try = delivery.attempts == 0 and delivery.leased_until is None
+    if item.change and first_try and item.version == delivery.acknowledged + 1:
+        return item.change["method"], [*item.path, *item.change["path"]], item.change["body"]
+    return "PUT", item.path, item.body
 
 
 def _deliver(peer: client.Peer, shipment: Shipment) -> Result:
@@ -272,7 +295,7 @@ def _deliver(peer: client.Peer, shipment: Shipment) -> Result:
         )
     except (egress.EgressDeniedError, egress.EgressFailedError) as error:
         return Result(shipment, Outcome.TRANSIENT, str(error)[:255])
-    return Result(shipment, judge(answer), _in_words(answer, shipment))
+    return Result(shipment, judge(answer, shipment.method), _in_words(answer, shipment))
 
 
 def _in_words(answer: client.Answer, shipment: Shipment) -> str:
@@ -282,7 +305,7 @@ def _in_words(answer: client.Answer, shipment: Shipment) -> str:
     letter of OCPI (transport_and_format, "Errors"), which makes no sense with a hub.
     """
     text = f"HTTP {answer.http}, OCPI {answer.code}: {answer.message}"[:255]
-    if answer.http != 404:
+    if answer.http != 404 or shipment.partial or shipment.method == "DELETE":
         return text
     advice = "its check of owners must exempt the hub"
     facts = {"delivery": shipment.delivery.pk, "kind": shipment.delivery.module}
@@ -290,13 +313,13 @@ def _in_words(answer: client.Answer, shipment: Shipment) -> str:
     return f"{text[: 252 - len(advice)]} ({advice})"
 
 
-def judge(answer: client.Answer) -> Outcome:
-    """Say what an answer means.
+def judge(answer: client.Answer, method: str = "PUT") -> Outcome:
+    """Say what an answer means; who does not know what is deleted has nothing to delete.
 
     Refused is what concerns this object alone (2xxx, or an HTTP status that says so); everything
     else that is not a success is worth another try.
     """
-    if answer.succeeded:
+    if answer.succeeded or (method == "DELETE" and answer.http == 404):
         return Outcome.ACKNOWLEDGED
     if 200 <= answer.http < 300 and answer.code is not None and 2000 <= answer.code < 3000:
         return Outcome.REFUSED
@@ -333,9 +356,16 @@ def _booking(result: Result) -> None:
     row.filter(wanted=delivery.wanted).update(  # a newer version starts afresh
         state=_state_after(delivery, result.outcome),
         attempts=attempts,
-        next_attempt_at=now + delay(delivery.module, attempts, result.outcome),
+        next_attempt_at=now + _pause(result, attempts),
     )
     row.update(leased_until=None, last_answer=result.answer)
+
+
+def _pause(result: Result, attempts: int) -> timedelta:
+    """Return how long to wait; not at all where a part was refused, as the whole may help."""
+    if result.shipment.partial and result.outcome is Outcome.REFUSED:
+        return timedelta()
+    return delay(result.shipment.delivery.module, attempts, result.outcome)
 
 
 def _state_after(delivery: Delivery, outcome: Outcome) -> str:
@@ -391,18 +421,15 @@ def _broadcastable() -> Iterator[tuple[str, type[OwnedObject]]]:
             yield module, apps.get_model(label)
 
 
-_CATCH_UP = SQL("""
+_CATCH_UP = """
     INSERT INTO parties_delivery (receiver_id, module, object_id, wanted, acknowledged,
         state, attempts, owed_since, next_attempt_at, last_answer)
-    SELECT %(receiver)s, %(module)s, item.id, item.version, 0, 'live', 0, now(), now(), ''
-    FROM {} AS item
-    WHERE item.complete AND item.owner_id <> %(party)s AND EXISTS (
-        SELECT FROM parties_role AS owner
-        WHERE owner.party_id = item.owner_id AND owner.role = ANY(%(owners)s))
+    SELECT %s, %s, item.id, item.version, 0, 'live', 0, now(), now(), ''
+    FROM ({}) AS item
     ON CONFLICT (receiver_id, module, object_id) DO UPDATE SET
         wanted = EXCLUDED.wanted, state = 'live', attempts = 0,
         next_attempt_at = EXCLUDED.next_attempt_at,
         owed_since = CASE WHEN parties_delivery.acknowledged < parties_delivery.wanted
             THEN parties_delivery.owed_since ELSE EXCLUDED.owed_since END
     WHERE parties_delivery.wanted < EXCLUDED.wanted
-""")
+"""

@@ -1,6 +1,5 @@
 """The views that all client-owned modules share: push and read back, list and read."""
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet, Sum, TextField, Window
@@ -8,14 +7,15 @@ from django.db.models.functions import Cast, Length
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.ocpi import validation
+from hub.ocpi import times, validation
 from hub.ocpi.envelope import Stored
-from hub.ocpi.errors import Invalid, NotFound
+from hub.ocpi.errors import Invalid, NotFound, Problem
 from hub.ocpi.messages import Address
 from hub.ocpi.pagination import Page
 from hub.ocpi.versions import RECEIVER, SENDER, endpoint_url
 from parties import owned, routing
-from parties.models import Dialect, OwnedObject, Role, RoleQuerySet
+from parties.merging import Amendment, Body
+from parties.models import Dialect, OwnedObject, Role
 from parties.v22 import Draft
 from parties.viewsets import OcpiViewSet
 
@@ -25,66 +25,101 @@ PAGE_BYTES = 4 * 1024 * 1024
 class ReceiverViewSet(OcpiViewSet):
     """Takes the pushes of a module and lets the owner read back what the hub holds.
 
-    Source: OCPI 2.2.1, transport_and_format, "Client Owned Object Push".
+    `named` are the country code and party id of the URL. Source: OCPI 2.2.1,
+    transport_and_format, "Client Owned Object Push".
     """
 
     interface = RECEIVER
     model: ClassVar[type[OwnedObject]]
-    kind: ClassVar[Any]
-    key: ClassVar[str] = "id"
     missing: ClassVar[type[NotFound]] = NotFound
 
-    def retrieve(
-        self, request: Request, version: str, country_code: str, party_id: str, uid: str
-    ) -> Response:
+    def retrieve(self, request: Request, uid: str, **named: str) -> Response:
         """Return the stored object to its owner."""
-        owner = self.owner(country_code, party_id)
-        rows = self.model._default_manager.filter(owner=owner.party, uid__iexact=uid)
-        return self.success(one(rows.filter(**self.identity(None)), self.missing))
+        return self.success(self.stored(self.addressed(named), uid))
 
-    def update(
-        self, request: Request, version: str, country_code: str, party_id: str, uid: str
-    ) -> Response:
+    def update(self, request: Request, uid: str, **named: str) -> Response:
         """Create or replace an object and owe it to its receivers."""
-        owner = self.owner(country_code, party_id)
-        body = self.valid_body(self.kind)
-        self.agree(owner, uid, body)
-        return self.store(owner, self.push(owner, uid, body))
+        owner = self.addressed(named)
+        draft = self.draft(owner, uid)
+        self.agree(owner, uid, draft.body)
+        self.admit(self.place(owner, uid, draft.body), draft.body)
+        raw = draft.raw if draft.repairs else None
+        push = owned.Push(self.model, owner, draft.body, raw=raw)
+        return self.answer(owned.put(push), draft.message)
 
-    def push(self, owner: Role, uid: str, body: dict[str, Any]) -> owned.Push:
-        """Return what is to be stored."""
-        return owned.Push(
-            self.model, owner.party, body[self.key], body, identity=self.identity(body)
-        )
+    def partial_update(self, request: Request, uid: str, **named: str) -> Response:
+        """Change some members of an object and owe the change to its receivers."""
+        owner = self.addressed(named)
+        draft = self.partial_draft(owner)
+        place, tail = self.target(owner, uid, draft.body)
+        return self.amend(place, Amendment("PATCH", tail, draft.body), draft.message)
 
-    def identity(self, body: dict[str, Any] | None) -> dict[str, Any]:
-        """Return what besides the id makes an object the same."""
-        return {}
+    def addressed(self, named: dict[str, str]) -> Role:
+        """Return the caller's role as the owner that the URL names."""
+        return self.owner(named["country_code"], named["party_id"])
 
-    def receivers(self, owner: Role, push: owned.Push) -> RoleQuerySet:
-        """Return who is entitled to the object: everybody opposite, unless told otherwise."""
-        routing.require_broadcast(self.route, owner, self.module)
-        return routing.broadcast(self.module, owner)
+    def place(self, owner: Role, uid: str, body: Body | None = None) -> owned.Place:
+        """Return where an object is kept, given its id and perhaps a part of its body."""
+        return owned.Place(self.model, owner, uid)
 
-    def agree(self, owner: Role, uid: str, body: dict[str, Any]) -> None:
+    def target(self, owner: Role, uid: str, body: Body) -> tuple[owned.Place, str]:
+        """Return the object that a PATCH is about, and which part of it (the rest of the URL)."""
+        return self.place(owner, uid, body), ""
+
+    def stored(self, owner: Role, uid: str) -> Any:
+        """Return what the owner has stored."""
+        return one(self.place(owner, uid).rows().present(), self.missing)
+
+    def draft(self, owner: Role, uid: str) -> Draft:
+        """Return the body as valid 2.2.1."""
+        return Draft(self.valid_body(self.model.kind))
+
+    def partial_draft(self, owner: Role) -> Draft:
+        """Return the body of a PATCH, which says when the change was.
+
+        On a quick-start connection that is the time of receipt, unless it is told.
+        """
+        body = self.body()
+        if not isinstance(body, dict):
+            raise Invalid("a JSON object is expected")
+        draft = Draft(dict(body), raw=body)
+        if self.quickstart and not self.caller.platform.strict:
+            draft.fill("last_updated", times.render(times.now()))
+        stamped(draft.body)
+        return draft
+
+    @property
+    def quickstart(self) -> bool:
+        """Tell whether the connection speaks the dialect of the onboarding guide."""
+        return self.caller.platform.dialect == Dialect.QUICKSTART
+
+    def agree(self, owner: Role, uid: str, body: Body) -> None:
         """Refuse a body whose owner or id differs from the URL's."""
         named = (body["country_code"].upper(), body["party_id"].upper())
         if named != (owner.party.country_code, owner.party.party_id):
             raise Invalid(f"the body belongs to {'*'.join(named)}, the URL to {owner.party}")
         if not uid.isascii() or not uid.isprintable():
             raise Invalid("an id has printable ASCII characters only")
-        if body[self.key].upper() != uid.upper():
-            raise Invalid(f"the body's {self.key} {body[self.key]} is not the URL's {uid}")
+        key = self.model.key
+        if body[key].upper() != uid.upper():
+            raise Invalid(f"the body's {key} {body[key]} is not the URL's {uid}")
 
-    def store(self, owner: Role, push: owned.Push, message: str = "Success") -> Response:
-        """Store an object, owe it to those entitled, and answer."""
-        receivers = self.receivers(owner, push)
-        change = owned.put(push, receivers)
-        stale = change is owned.Change.STALE
-        return self.success(
-            created=change is owned.Change.CREATED,
-            message="Ignored: older than what the hub holds" if stale else message,
-        )
+    def admit(self, place: owned.Place, body: Body | None = None) -> None:
+        """Refuse what is addressed to one party only; `body` is there when it is whole."""
+        routing.require_broadcast(self.route, place.owner, self.module)
+
+    def amend(self, place: owned.Place, amendment: Amendment, message: str) -> Response:
+        """Change a part of an object and answer."""
+        self.admit(place)
+        return self.answer(owned.amend(place, amendment, self.missing), message)
+
+    def answer(self, kept: owned.Kept, message: str) -> Response:
+        """Say what became of a push."""
+        if kept.change is owned.Change.STALE:
+            message = "Ignored: older than what the hub holds"
+        if kept.oddities:
+            message = f"{message}; odd: {', '.join(kept.oddities)}"
+        return self.success(created=kept.change is owned.Change.CREATED, message=message)
 
 
 class SenderViewSet(OcpiViewSet):
@@ -97,11 +132,7 @@ class SenderViewSet(OcpiViewSet):
     def list(self, request: Request, version: str) -> Response:
         """Return one page; its headers say where the next one is."""
         page = Page.of(request.query_params)
-        rows = self.visible(self.sender())
-        if page.date_from:
-            rows = rows.filter(last_updated__gte=page.date_from)
-        if page.date_to:
-            rows = rows.filter(last_updated__lt=page.date_to)
+        rows = filtered(self.visible(), page)
         texts = affordable(rows[page.offset : page.offset + page.limit])
         url = endpoint_url(version, self.module, SENDER)
         headers = page.headers(url, total=rows.count(), shown=len(texts))
@@ -109,18 +140,39 @@ class SenderViewSet(OcpiViewSet):
 
     def retrieve(self, request: Request, version: str, uid: str) -> Response:
         """Return one object; an id that two owners use needs OCPI-to-*."""
-        rows = self.visible(self.sender()).filter(uid__iexact=uid)
+        return self.success(one(self.meant().filter(uid__iexact=uid), self.missing))
+
+    def meant(self) -> QuerySet[Any]:
+        """Return what the caller may see, of the party that it names, if it names one."""
+        rows = self.visible()
         if self.route.to and self.route.to != routing.hub_address():
             rows = rows.filter(
                 owner__country_code=self.route.to.country_code,
                 owner__party_id=self.route.to.party_id,
             )
-        return self.success(one(rows, self.missing))
+        return rows
 
-    def visible(self, reader: Role) -> QuerySet[Any]:
-        """Return what a party may see: all complete objects that others have broadcast."""
-        rows = self.model._default_manager.filter(complete=True)
-        return rows.exclude(owner=reader.party).order_by("pk")
+    def visible(self) -> QuerySet[Any]:
+        """Return what the caller may see, in the order in which it came into being."""
+        rows: QuerySet[Any] = self.model.rows().visible_to(self.sender()).order_by("pk")
+        return rows
+
+
+def stamped(body: Body) -> None:
+    """Refuse a change that does not say when it was."""
+    if not isinstance(body.get("last_updated"), str):
+        problem = Problem("$", "last_updated is required")
+        raise Invalid("a change must say when it was", problems=[problem])
+
+
+def filtered(rows: QuerySet[Any], page: Page) -> QuerySet[Any]:
+    """Keep the objects whose dates are those that a page asks for."""
+    asked = {
+        "last_updated__gte": page.date_from,
+        "last_updated__lt": page.date_to,
+        "received_at__gte": page.received_from,
+    }
+    return rows.filter(**{lookup: value for lookup, value in asked.items() if value})
 
 
 def bodies(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -154,26 +206,18 @@ class SimpleReceiver(ReceiverViewSet):
     On a quick-start connection the body is made valid first; on any other it must be valid.
     """
 
+    def addressed(self, named: dict[str, str]) -> Role:
+        """Return the role in which the caller owns such objects."""
+        return self.sender()
+
     def convert(self, body: Any, owner: Address, uid: str) -> Draft:
         """Return the body as a draft of valid 2.2.1."""
         raise NotImplementedError
 
-    def retrieve(self, request: Request, uid: str) -> Response:  # type: ignore[override]
-        """Return the caller's own object."""
-        rows = self.model._default_manager.filter(owner=self.sender().party, uid__iexact=uid)
-        return self.success(one(rows, self.missing))
-
-    def update(self, request: Request, uid: str) -> Response:  # type: ignore[override]
-        """Create or replace the caller's object."""
-        owner, raw = self.sender(), self.body()
-        draft = self.draft(owner, uid, raw)
-        validation.check(self.kind, draft.body)
-        self.agree(owner, uid, draft.body)
-        push = replace(self.push(owner, uid, draft.body), raw=raw if draft.repairs else None)
-        return self.store(owner, push, draft.message)
-
-    def draft(self, owner: Role, uid: str, raw: Any) -> Draft:
+    def draft(self, owner: Role, uid: str) -> Draft:
         """Return the body as a draft, converted only where the connection asks for it."""
-        if self.caller.platform.dialect == Dialect.QUICKSTART:
-            return self.convert(raw, owner.party.address, uid)
-        return Draft(raw)
+        if not self.quickstart:
+            return super().draft(owner, uid)
+        draft = self.convert(self.body(), owner.party.address, uid)
+        validation.check(self.model.kind, draft.body)
+        return draft

@@ -6,11 +6,11 @@ Shared by locations, tariffs, tokens and sessions. Source: OCPI 2.2.1, transport
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings
@@ -18,9 +18,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from hub.ocpi import times
-from hub.ocpi.errors import Invalid
-from parties import delivery, waking
-from parties.models import OwnedObject, Party, RoleQuerySet
+from hub.ocpi.errors import Invalid, NotFound
+from parties import delivery, merging, routing, waking
+from parties.merging import Amendment
+from parties.models import Delivery, OwnedObject, OwnedObjectQuerySet, Party, Role, RoleQuerySet
 
 logger = logging.getLogger(__name__)
 CLOCK_SKEW = timedelta(minutes=15)
@@ -36,25 +37,63 @@ class Change(Enum):
 
 
 @dataclass(frozen=True)
-class Push:
-    """A pushed object: whose, its id, its body as valid 2.2.1, and what goes beside it.
+class Kept:
+    """What became of a push, and what about it was odd."""
 
-    `raw` is what the partner sent when it had to be converted; `identity` and `columns` are
-    further fields of the row, the former part of what makes it the same object.
+    change: Change
+    oddities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an object is kept: its model, its owner in the role in which it speaks, its id.
+
+    `identity` are further columns that tell it from others.
     """
 
     model: type[OwnedObject]
-    owner: Party
+    owner: Role
     uid: str
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+    def rows(self) -> OwnedObjectQuerySet:
+        """Return the object, if there is one, deleted or not."""
+        rows = self.model.rows().filter(owner=self.owner.party_id, **self.identity)
+        return rows.filter(uid__iexact=self.uid)
+
+    def locked(self) -> Any:
+        """Return the object, locked, or None."""
+        return self.rows().select_for_update().first()
+
+
+@dataclass(frozen=True)
+class Push:
+    """An object as its owner told it: whole, as valid 2.2.1.
+
+    `raw` is what the partner sent when that had to be converted; `change` what it told when that
+    was only a part.
+    """
+
+    model: type[OwnedObject]
+    owner: Role
     body: Mapping[str, Any]
     raw: Any = None
-    complete: bool = True
-    identity: Mapping[str, Any] | None = None
-    columns: Mapping[str, Any] | None = None
+    change: Mapping[str, Any] | None = None
+
+    @property
+    def uid(self) -> str:
+        """Return the object's id."""
+        return str(self.body[self.model.key])
+
+    @property
+    def place(self) -> Place:
+        """Return where it is to be kept."""
+        identity = {name: self.body[name] for name in self.model.IDENTITY}
+        return Place(self.model, self.owner, self.uid, identity)
 
 
 @transaction.atomic
-def put(push: Push, receivers: RoleQuerySet) -> Change:
+def put(push: Push) -> Kept:
     """Store a pushed object and owe it to its receivers, who are woken after the commit.
 
     An older `last_updated` than the stored one changes nothing, and neither does the same body
@@ -62,15 +101,52 @@ def put(push: Push, receivers: RoleQuerySet) -> Change:
     """
     stamp = last_updated(push.body)
     delivery.share_network()
-    item = _locked(push)
+    item = push.place.locked()
     if item is None and (item := _inserted(push, stamp)):
-        change = Change.CREATED
-    else:
-        item = item or _locked(push)
-        change = _replaced(item, push, stamp)
-    if push.complete and change in {Change.CREATED, Change.REPLACED}:
-        owe(item, receivers)
-    return change
+        return _owed(item, push, Kept(Change.CREATED))
+    item = item or push.place.locked()
+    return _owed(item, push, _replaced(item, push, stamp))
+
+
+@transaction.atomic
+def amend(place: Place, amendment: Amendment, missing: type[NotFound] = NotFound) -> Kept:
+    """Change a part of a stored object, and owe the change to its receivers.
+
+    The row is locked before it is looked at, so that changes at once come one after the other.
+    What is older than the part as it is stored changes nothing. Raises `missing` when there is no
+    such object or part, Invalid when the part would not be valid afterwards.
+    """
+    last_updated(amendment.body)
+    delivery.share_network()
+    item = place.locked()
+    path = None if item is None or item.deleted else amendment.path(item.body)
+    if path is None:
+        raise missing("there is no such object yet: put it first")
+    part = merging.part_at(item.body, path)
+    if merging.is_older(amendment.body, part):
+        return Kept(Change.STALE)
+    body = _amended(item, amendment, path)
+    change = amendment.change(path, item.body, body)
+    push = Push(place.model, place.owner, body, change=change)
+    kept = _owed(item, push, _replaced(item, push, last_updated(body)))
+    return replace(kept, change=Change.CREATED) if part is None else kept
+
+
+@transaction.atomic
+def delete(place: Place, missing: type[NotFound] = NotFound) -> OwnedObject:
+    """Mark an object as deleted, and owe that to everybody who was ever owed the object.
+
+    Raises `missing` when there is none. A later PUT revives it.
+    """
+    delivery.share_network()
+    item = place.locked()
+    if item is None or item.deleted:
+        raise missing("no such object")
+    item.deleted_at, item.version, item.change = times.now(), item.version + 1, None
+    item.save(update_fields=["deleted_at", "version", "change"])
+    told = Delivery.objects.filter(module=item.module, object_id=item.pk)
+    owe(item, Role.objects.filter(pk__in=told.values("receiver")))
+    return cast(OwnedObject, item)
 
 
 def owe(item: OwnedObject, receivers: RoleQuerySet) -> None:
@@ -85,9 +161,8 @@ def owe(item: OwnedObject, receivers: RoleQuerySet) -> None:
 
 def find(module: str, owner: Party) -> QuerySet[Any]:
     """Return what a party owns in a module, whichever app keeps it."""
-    model = apps.get_model(settings.OCPI_MODELS[module])
-    rows: QuerySet[Any] = model._default_manager.filter(owner=owner)
-    return rows
+    model: type[OwnedObject] = apps.get_model(settings.OCPI_MODELS[module])
+    return model.rows().present().filter(owner=owner)
 
 
 def last_updated(body: Mapping[str, Any]) -> datetime:
@@ -101,17 +176,36 @@ def last_updated(body: Mapping[str, Any]) -> datetime:
     return stamp
 
 
-def _locked(push: Push) -> Any:
-    """Return the row, locked, or None."""
-    rows = push.model._default_manager.select_for_update()
-    identity = push.identity or {}
-    return rows.filter(owner=push.owner, uid__iexact=push.uid, **identity).first()
+def _owed(item: OwnedObject, push: Push, kept: Kept) -> Kept:
+    """Owe a changed object to those who are to be told of it."""
+    if kept.change in {Change.CREATED, Change.REPLACED}:
+        everybody = routing.broadcast(item.module, push.owner)
+        owe(item, item.audience(everybody))
+    return kept
+
+
+def _amended(item: OwnedObject, amendment: Amendment, path: merging.Path) -> merging.Body:
+    """Return the body with the part as it is now."""
+    if amendment.level:
+        return merging.placed(item.body, path, amendment.body)
+    kind, fixed = item.kind, ("country_code", "party_id", item.key, *item.IDENTITY)
+    if path:
+        level = merging.LEVELS[len(path) - 1]
+        kind, fixed = level.kind, (level.key,)
+    part = merging.part_at(item.body, path) or {}
+    return merging.placed(item.body, path, merging.patched(part, amendment.body, kind, fixed))
 
 
 def _inserted(push: Push, stamp: datetime) -> OwnedObject | None:
     """Return the new row, or None when another request was quicker."""
-    identity = push.identity or {}
-    item = push.model(owner=push.owner, uid=push.uid, **identity, **_values(push, stamp))
+    place = push.place
+    item = push.model(
+        owner=push.owner.party,
+        uid=push.uid,
+        **place.identity,
+        **push.model.derived(push.body),
+        **_values(push, stamp),
+    )
     try:
         with transaction.atomic():
             item.save(force_insert=True)
@@ -120,42 +214,51 @@ def _inserted(push: Push, stamp: datetime) -> OwnedObject | None:
     return item
 
 
-def _replaced(item: OwnedObject, push: Push, stamp: datetime) -> Change:
-    """Replace the row's content, unless that is older or the same.
-
-    Who an object is for (`columns`) stays as it was first told: raises Invalid, under the lock.
-    """
-    if any(
-        getattr(item, name) not in {None, value} for name, value in (push.columns or {}).items()
-    ):
-        raise Invalid("it belongs to another party's token")
+def _replaced(item: OwnedObject, push: Push, stamp: datetime) -> Kept:
+    """Replace the row's content, unless that is older or the same; a deleted object comes back."""
     told = push.raw is None or bool(push.raw.get("last_updated"))
     if told and stamp < item.last_updated:
         logger.info("stale push ignored", extra={"kind": item.module, "object": item.pk})
-        return Change.STALE
+        return Kept(Change.STALE)
+    revived = item.deleted
     same = push.body == item.body if push.raw is None else push.raw == item.raw
-    if same:
-        return Change.UNCHANGED
-    values = {**_values(push, stamp), "version": item.version + 1}
+    if same and not revived:
+        return Kept(Change.UNCHANGED)
+    oddities = _tolerated(item, push)
+    values = {**_derived(item, push), **_values(push, stamp), "version": item.version + 1}
+    if revived:
+        values["deleted_at"] = None
     for name, value in values.items():
         setattr(item, name, value)
     item.save(update_fields=list(values))
-    return Change.REPLACED
+    return Kept(Change.CREATED if revived else Change.REPLACED, oddities)
+
+
+def _derived(item: OwnedObject, push: Push) -> dict[str, Any]:
+    """Return whom the object is for, which stays as it was first told: raises Invalid otherwise."""
+    values = push.model.derived(push.body)
+    if any(getattr(item, name) not in {None, value} for name, value in values.items()):
+        raise Invalid("it belongs to another party's token")
+    return values
+
+
+def _tolerated(item: OwnedObject, push: Push) -> tuple[str, ...]:
+    """Return what is odd about the new state; on a strict platform, refuse it."""
+    oddities = tuple(item.oddities(push.body))
+    if oddities and push.owner.platform.strict:
+        raise Invalid("; ".join(oddities))
+    if oddities:
+        logger.warning("odd: %s", "; ".join(oddities), extra={"object": item.pk})
+    return oddities
 
 
 def _values(push: Push, stamp: datetime) -> dict[str, Any]:
-    return {
-        "body": push.body,
-        "raw": push.raw,
-        "complete": push.complete,
-        "last_updated": stamp,
-        **_columns(push),
-    }
-
-
-def _columns(push: Push) -> dict[str, Any]:
     plain = {name: push.body.get(name) for name in push.model.COLUMNS}
     return {
         **{name: "" if value is None else value for name, value in plain.items()},
-        **(push.columns or {}),
+        "body": push.body,
+        "raw": push.raw,
+        "change": push.change,
+        "last_updated": stamp,
+        "received_at": times.now(),
     }

@@ -144,7 +144,7 @@ def owners(module: str, uid: str, **conditions: Any) -> list[Any]:
 
 def emsp_role(address: Address) -> Role | None:
     """Return the role in which a party pays for its drivers, if it is in the network."""
-    return _role(address, Role.Kind.EMSP, Role.Kind.OTHER)
+    return _role(address, *Role.WITH_DRIVERS)
 
 
 def cpo_role(address: Address) -> Role | None:

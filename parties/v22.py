@@ -16,9 +16,13 @@ from parties.models import Dialect, Platform
 
 @dataclass
 class Draft:
-    """A body on its way to valid 2.2.1, with the repairs made and what could not be derived."""
+    """A body on its way to valid 2.2.1, with the repairs made and what could not be derived.
+
+    `raw` is the body as the partner sent it.
+    """
 
     body: dict[str, Any]
+    raw: Any = None
     repairs: list[str] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
 
@@ -50,7 +54,7 @@ def draft(body: Any, owner: Address, uid: str, received: datetime) -> Draft:
     """Begin a draft: the owner, the id of the URL and the time of receipt where they are absent."""
     if not isinstance(body, dict):
         raise Invalid("a JSON object is expected")
-    found = Draft(dict(body))
+    found = Draft(dict(body), body)
     found.fill("country_code", owner.country_code)
     found.fill("party_id", owner.party_id)
     found.fill("id", uid)

@@ -131,6 +131,10 @@ class OcpiViewSet(ViewSet):
 
     def body(self) -> Any:
         """Return the body as strict JSON with exact decimals."""
+        return self._body
+
+    @cached_property
+    def _body(self) -> Any:
         try:
             return json.loads(self.request._request.body)
         except RequestDataTooBig as error:

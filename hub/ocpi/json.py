@@ -44,6 +44,11 @@ def dumps(value: Any) -> bytes:
     return _ENCODER.encode(value)
 
 
+def canonical(value: Any) -> bytes:
+    """Write JSON so that equal values become equal bytes, whatever the order of their members."""
+    return _CANONICAL.encode(value)
+
+
 def pretty(value: Any) -> str:
     """Write JSON for people: indented, every Decimal as it is."""
     return msgspec.json.format(dumps(value), indent=2).decode()
@@ -114,6 +119,7 @@ def _decimal(text: str) -> Decimal:
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_CANONICAL = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _KEPT = json.JSONDecoder(parse_float=Decimal)
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique,

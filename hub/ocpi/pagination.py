@@ -10,16 +10,22 @@ from hub.ocpi import times
 from hub.ocpi.errors import Invalid
 
 CEILING = 100
+_DATES = ("date_from", "date_to", "received_from")
 
 
 @dataclass(frozen=True)
 class Page:
-    """What part of a list is asked for; `date_to` is exclusive."""
+    """What part of a list is asked for.
+
+    `date_from` (inclusive) and `date_to` (exclusive) are about `last_updated`. `received_from` is
+    the hub's own: what it has received since, however old that was then.
+    """
 
     offset: int
     limit: int
     date_from: datetime | None
     date_to: datetime | None
+    received_from: datetime | None
 
     @classmethod
     def of(cls, query: QueryDict) -> "Page":
@@ -29,6 +35,7 @@ class Page:
             limit=min(_number(query, "limit", CEILING, least=1), CEILING),
             date_from=_date(query, "date_from"),
             date_to=_date(query, "date_to"),
+            received_from=_date(query, "received_from"),
         )
 
     def headers(self, url: str, *, total: int, shown: int) -> dict[str, str]:
@@ -40,8 +47,8 @@ class Page:
         return found
 
     def _query(self, offset: int) -> str:
-        dates = (("date_from", self.date_from), ("date_to", self.date_to))
-        filters = {name: times.render(value) for name, value in dates if value}
+        dates = {name: getattr(self, name) for name in _DATES}
+        filters = {name: times.render(value) for name, value in dates.items() if value}
         return urlencode({**filters, "offset": offset, "limit": self.limit})
 
 

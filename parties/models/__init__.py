@@ -4,7 +4,7 @@ from parties.models.deliveries import Delivery
 from parties.models.errands import Errand, FarPage
 from parties.models.journal import Exchange, Quirk
 from parties.models.network import Dialect, Endpoint, Key, Party, Platform, Role, RoleQuerySet
-from parties.models.owned import ClientInfo, OwnedObject
+from parties.models.owned import ClientInfo, OwnedObject, OwnedObjectQuerySet
 from parties.models.people import User, UserManager
 from parties.models.pulls import Pull
 
@@ -18,6 +18,7 @@ __all__ = [
     "FarPage",
     "Key",
     "OwnedObject",
+    "OwnedObjectQuerySet",
     "Party",
     "Platform",
     "Pull",

@@ -226,6 +226,8 @@ class Role(models.Model):
     platform = models.ForeignKey(Platform, on_delete=models.PROTECT, related_name="roles")
     role = models.CharField(_("role"), max_length=5, choices=Kind.choices)
 
+    WITH_DRIVERS: ClassVar = (Kind.EMSP, Kind.OTHER)
+
     objects = RoleQuerySet.as_manager()
 
     class Meta:

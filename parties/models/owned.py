@@ -1,14 +1,32 @@
 """What parties own: OCPI objects as they were received; and what the hub says of its parties."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from msgspec import Struct
 
 from hub.fields import ExactJSONField
-from parties.models.network import Party
+from hub.ocpi import types
+from parties.models.network import Party, Role, RoleQuerySet
+
+
+class OwnedObjectQuerySet(models.QuerySet[Any]):
+    """Objects of one module."""
+
+    def present(self) -> "OwnedObjectQuerySet":
+        """Keep those that their owners have not deleted."""
+        return self
+
+    def visible_to(self, reader: Role) -> "OwnedObjectQuerySet":
+        """Keep what a party may know of: complete objects of others, who share it with everybody.
+
+        What is listed to a party, owed to it when it joins, and sent to it: one rule for all.
+        """
+        return self.present().filter(complete=True).exclude(owner=reader.party_id)
 
 
 class OwnedObject(models.Model):
@@ -19,6 +37,9 @@ class OwnedObject(models.Model):
     """
 
     module: ClassVar[str]
+    kind: ClassVar[type[Struct]]  # its wire type
+    key: ClassVar[str] = "id"
+    IDENTITY: ClassVar[tuple[str, ...]] = ()  # columns that, besides the key, tell objects apart
     COLUMNS: ClassVar[tuple[str, ...]] = ()  # members of the body that have a column
 
     owner = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="+")
@@ -43,6 +64,29 @@ class OwnedObject(models.Model):
     def __str__(self) -> str:
         return f"{self.owner}/{self.uid}"
 
+    @classmethod
+    def rows(cls) -> OwnedObjectQuerySet:
+        """Return all objects of the module."""
+        return cast(OwnedObjectQuerySet, cls._default_manager.all())
+
+    @classmethod
+    def derived(cls, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return columns that follow from a body, and do not change once they are known."""
+        return {}
+
+    @property
+    def deleted(self) -> bool:
+        """Tell whether its owner has deleted it."""
+        return False
+
+    def audience(self, everybody: RoleQuerySet) -> RoleQuerySet:
+        """Return who is to be told of it, of all who could be."""
+        return everybody
+
+    def oddities(self, body: Mapping[str, Any]) -> list[str]:
+        """Return what is odd about a body that is to replace this object's, in words."""
+        return []
+
     @property
     def path(self) -> list[str]:
         """Return the path segments of the object below a Receiver endpoint."""
@@ -61,8 +105,11 @@ class ClientInfo(OwnedObject):
     """
 
     module = "hubclientinfo"
+    kind = types.ClientInfo
 
     status = models.CharField(_("status"), max_length=9)
+
+    objects = OwnedObjectQuerySet.as_manager()
 
     COLUMNS = ("status",)
 

@@ -1,0 +1,83 @@
+"""Which location, EVSE or connector a path names: ids may hold slashes, and come decoded.
+
+What is stored decides; and for what is new, the body.
+"""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.functions import Length, Upper
+from msgspec import Struct
+
+from hub.ocpi import types
+from hub.ocpi.errors import Invalid, UnknownLocation
+from parties import merging
+from parties.merging import Body
+
+KINDS: tuple[type[Struct], ...] = (types.Location, types.EVSE, types.Connector)
+
+
+def kind_of(body: Any, tail: str) -> type[Struct]:
+    """Return what a body put at a path is meant to be; where it does not say, the depth tells."""
+    members = body.keys() if isinstance(body, dict) else set()
+    if "uid" in members:
+        return types.EVSE
+    if members & {"standard", "format", "power_type"}:
+        return types.Connector
+    if members & {"country_code", "party_id", "publish"}:
+        return types.Location
+    return KINDS[min(tail.count("/"), 2)]
+
+
+def outside(tail: str, name: str) -> str:
+    """Return the path around the part that a path and a body name; raise Invalid if they differ."""
+    around = tail[: -len(name) - 1]
+    if tail.upper() != f"{around}/{name}".upper() or not around:
+        raise Invalid(f"the body is that of {name}, the URL's end is another")
+    return around
+
+
+def split(rows: QuerySet[Any], tail: str) -> tuple[str, str]:
+    """Return the id of the stored location that a path begins with, and the rest of the path.
+
+    Raises UnknownLocation when there is none. Of several, the longest whose parts go on as the
+    path does.
+    """
+    found = list(named(rows, tail).values_list("uid", flat=True))
+    if len(found) > 1:
+        found = [item.uid for item, _ in holding(rows, tail)] or found
+    if not found:
+        raise UnknownLocation("no such location: put it first")
+    return found[0], tail[len(found[0]) + 1 :]
+
+
+def named(rows: QuerySet[Any], tail: str) -> QuerySet[Any]:
+    """Keep the locations whose ids a path may begin with, the longest first."""
+    cuts = [at for at, character in enumerate(tail) if character == "/"]
+    heads = [tail.upper(), *(tail[:cut].upper() for cut in cuts)]
+    fitting: QuerySet[Any] = rows.alias(head=Upper("uid")).filter(head__in=heads)
+    return fitting.order_by(Length("uid").desc())
+
+
+def holding(rows: QuerySet[Any], tail: str) -> list[tuple[Any, Body]]:
+    """Return the locations in which a path leads to something, and what that is."""
+    found = []
+    for item in named(rows, tail):
+        path = merging.located(item.body, tail[len(item.uid) + 1 :])
+        part = None if path is None else merging.part_at(item.body, path)
+        if part is not None:
+            found.append((item, part))
+    return found
+
+
+def read(rows: QuerySet[Any], tail: str) -> Body:
+    """Return the location, EVSE or connector that a path names.
+
+    Raises UnknownLocation when there is none, Invalid when several parties have one.
+    """
+    found = holding(rows, tail)
+    if not found:
+        raise UnknownLocation("no such location, EVSE or connector")
+    if len({item.owner_id for item, _ in found}) > 1:
+        raise Invalid("several parties have a location with this id: say whose in OCPI-to-*")
+    return found[0][1]
