@@ -132,7 +132,7 @@ class SenderViewSet(OcpiViewSet):
     def list(self, request: Request, version: str) -> Response:
         """Return one page; its headers say where the next one is."""
         page = Page.of(request.query_params)
-        rows = filtered(self.visible(), page)
+        rows = filtered(self.visible(self.sender()), page)
         texts = affordable(rows[page.offset : page.offset + page.limit])
         url = endpoint_url(version, self.module, SENDER)
         headers = page.headers(url, total=rows.count(), shown=len(texts))
@@ -144,7 +144,7 @@ class SenderViewSet(OcpiViewSet):
 
     def meant(self) -> QuerySet[Any]:
         """Return what the caller may see, of the party that it names, if it names one."""
-        rows = self.visible()
+        rows = self.visible(self.sender())
         if self.route.to and self.route.to != routing.hub_address():
             rows = rows.filter(
                 owner__country_code=self.route.to.country_code,
@@ -152,10 +152,9 @@ class SenderViewSet(OcpiViewSet):
             )
         return rows
 
-    def visible(self) -> QuerySet[Any]:
-        """Return what the caller may see, in the order in which it came into being."""
-        rows: QuerySet[Any] = self.model.rows().visible_to(self.sender()).order_by("pk")
-        return rows
+    def visible(self, reader: Role) -> QuerySet[Any]:
+        """Return what a party may see, in the order in which it came into being."""
+        return self.model.rows().visible_to(reader).order_by("pk")
 
 
 def stamped(body: Body) -> None:

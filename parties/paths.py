@@ -36,5 +36,5 @@ def lists(module: str, sender: type[SenderViewSet]) -> list[URLPattern]:
 
 def single(base: str, view: type[OcpiViewSet], actions: Mapping[str, str]) -> list[URLPattern]:
     """Return the URL patterns of one object, and of the parts that it has."""
-    tails = getattr(view, "tails", (UID,))
-    return [re_path(rf"{base}/{tail}/?\Z", view.as_view(dict(actions))) for tail in tails]
+    called = view.as_view(dict(actions))
+    return [re_path(rf"{base}/{tail}/?\Z", called) for tail in getattr(view, "tails", (UID,))]

@@ -275,6 +275,10 @@ def _parameters() -> dict[str, Any]:
     queries = {
         "date_from": (schemas.of(types.DateTime), "Changed at this time or later."),
         "date_to": (schemas.of(types.DateTime), "Changed before this time."),
+        "received_from": (
+            schemas.of(types.DateTime),
+            "The hub's own: told to the hub at this time or later, whenever it was changed.",
+        ),
         "offset": (number, "How many to pass over."),
         "limit": ({**number, "minimum": 1}, "How many at most; the hub gives 100 at most."),
         "type": (schemas.of(types.TokenType), "The type of the token; RFID when left out."),

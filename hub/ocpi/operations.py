@@ -35,7 +35,7 @@ class Operation(NamedTuple):
     optional_body: bool = False
 
 
-PAGE = ("date_from", "date_to", "offset", "limit")
+PAGE = ("date_from", "date_to", "received_from", "offset", "limit")
 PAGED = ("X-Total-Count", "X-Limit", "Link")
 RESULTS = (
     types.CommandResult,
@@ -221,17 +221,10 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 _SIMPLE = _("The short form of the onboarding guide; the owner is your own party.")
-_SIMPLE_KINDS: dict[str, type[Struct]] = {
-    "locations": types.Location,
-    "tariffs": types.Tariff,
-    "sessions": types.Session,
-    "cdrs": types.CDR,
+_SHORT: dict[str, Operation] = {
+    key.replace("receiver/", "").replace("/{}/{}", "", 1): operation
+    for module in (_LOCATIONS, _TARIFFS, _SESSIONS, _CDRS)
+    for key, operation in module.items()
+    if " receiver/" in key
 }
-QUICK_START: dict[str, Operation] = {
-    f"{method} {module}/{{}}": operation._replace(about=_SIMPLE)
-    for module, kind in _SIMPLE_KINDS.items()
-    for method, operation in {
-        "GET": _one(kind, _("Read back what the hub holds of yours")),
-        "PUT": _put(kind, _("Create or replace one")),
-    }.items()
-} | {"POST cdrs": _CDRS["POST receiver/cdrs"]._replace(about=_SIMPLE)}
+QUICK_START = {key: operation._replace(about=_SIMPLE) for key, operation in _SHORT.items()}

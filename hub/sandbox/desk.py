@@ -13,6 +13,7 @@ from hub.ocpi.errors import Invalid, MethodNotAllowed, NotFound, NotJson, OcpiEr
 from hub.ocpi.json import JsonError
 from hub.ocpi.messages import Address, Ids, Route
 from hub.ocpi.versions import RECEIVER, SENDER
+from hub.sandbox.changing import changed
 from hub.sandbox.faults import Fault, Mood
 from hub.sandbox.inbox import Inbox, Memory, Received
 from hub.sandbox.serving import Reply
@@ -31,6 +32,7 @@ TELLS: dict[str, tuple[str, ...]] = {  # what a role owns or asks; the opposite 
     "CPO": ("locations", "tariffs", "sessions", "cdrs"),
     "EMSP": ("tokens", "commands", "chargingprofiles"),
 }
+CHANGES = ("PATCH", "DELETE")
 NEWS = ("hubclientinfo",)  # what the hub tells everybody
 HEARS = {"CPO": TELLS["EMSP"] + NEWS, "EMSP": TELLS["CPO"] + NEWS}
 REPLIES = {
@@ -120,7 +122,10 @@ class Desk:
             case (_, "sender", module, *rest) if self._offers(module, SENDER):
                 return self._show(received, module, rest)
             case (_, "receiver", module, *rest) if self._offers(module, RECEIVER):
-                return self._take(received, module, "/".join(rest).upper())
+                key, *part = ["/".join(rest[:3]).upper(), *(name.upper() for name in rest[3:])]
+                if part or received.method in CHANGES:
+                    return self._change(received, module, key, part)
+                return self._take(received, module, key)
         raise NotFound("nothing is served here")
 
     def acts(self, interface: str, module: str, rest: Sequence[str]) -> bool:
@@ -160,6 +165,20 @@ class Desk:
         place = {"Location": f"{self.url}/{VERSION}/receiver/cdrs/{key}"}
         return 201 if new else 200, None, place if module == "cdrs" else {}
 
+    def _change(
+        self, received: Received, module: str, key: str, part: Sequence[str]
+    ) -> tuple[int, None, dict[str, str]]:
+        """Answer a PATCH, a DELETE, or the push of an EVSE or connector."""
+        if received.method == "DELETE":
+            require(received, "DELETE" if module == "tariffs" else "PUT")
+            found(self.inbox.drop(module, key))
+            return 200, None, {}
+        body = readable(received)
+        item = changed(self.inbox.get(module, key), received.method, part, body)
+        validation.check(KINDS[module], item)
+        self.inbox.keep(module, key, item)
+        return 200, None, {}
+
     def _reply(
         self, received: Received, status: int, content: Mapping[str, Any], headers: dict[str, str]
     ) -> Reply:
@@ -195,9 +214,17 @@ def checked(module: str, received: Received) -> dict[str, Any]:
 
 def valid(kind: Any, received: Received) -> dict[str, Any]:
     """Return the body after it passed as a wire type."""
+    body = readable(received)
+    validation.check(kind, body)
+    return body
+
+
+def readable(received: Received) -> dict[str, Any]:
+    """Return the body, which must be a JSON object."""
     try:
-        body: dict[str, Any] = received.body
+        body = received.body
     except JsonError as error:
         raise NotJson(f"not JSON: {error}") from error
-    validation.check(kind, body)
+    if not isinstance(body, dict):
+        raise Invalid("a JSON object is expected")
     return body

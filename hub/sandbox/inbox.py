@@ -55,6 +55,13 @@ class Memory:
         with self._changed:
             return self._shelves.get(module, {}).get(key)
 
+    def drop(self, module: str, key: str) -> Any:
+        """Forget an object and return it, or nothing."""
+        with self._changed:
+            item = self._shelves.get(module, {}).pop(key, None)
+            self._changed.notify_all()
+        return item
+
     def all(self, module: str) -> dict[str, Any]:
         """Return the objects of a module, the longest unchanged first."""
         with self._changed:
