@@ -59,7 +59,7 @@ EMSP = Guide(
         Step("party-id", _("Obtain a unique party id")),
         Step("credentials", _("Exchange credentials")),
         Step("serve", _("Serve your side")),
-        Step("drivers", _("Push your tokens, list the locations")),
+        Step("drivers", _("Push your tokens, list the locations, start a charge")),
         Step("receive", _("Receive the CDRs")),
         Step("statement", _("Pay the statement")),
     ),

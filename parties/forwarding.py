@@ -145,8 +145,9 @@ def relayed(answer: client.Answer, method: str, *, missing: int = 0) -> Relayed:
     """Return what the requester is told of an answer.
 
     The far side's own code and data go through, 404 and 405 of a GET too. `missing` is the code of
-    a 404 without an envelope, where that says something. Raises NotConnected when the far side refuses the hub itself (a
-    401 of theirs is none of ours), HubError for what is no answer of OCPI.
+    a 404 without an envelope, where that says something. Raises NotConnected when the far side
+    refuses the hub itself (a 401 of theirs is none of ours), HubError for what is no answer of
+    OCPI.
     """
     _refuse_refusal(answer)
     if answer.code is None:

@@ -3,7 +3,8 @@
 import html
 import re
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ import pytest
 import requests
 
 from hub.ocpi import json
+from hub.sandbox.catalogue import CPOS, locations_of
+from hub.sandbox.partner import Partner
 from tests.running import RunningHub
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(120)]
@@ -95,7 +98,18 @@ def test_a_cpo_follows_the_guide(hub: RunningHub, visitor) -> None:
     assert guest.run("cdr").status == 200
 
 
-def test_an_emsp_follows_the_guide(visitor) -> None:
+@pytest.fixture
+def demo_cpo(hub: RunningHub) -> Iterator[Partner]:
+    """Run the CPO of the demo network with its first site."""
+    [company, _] = CPOS
+    invitation = hub.manage("add_party", "NL", "SWT", "CPO", company.name)
+    with Partner(company.address, ["CPO"], company.name).served() as partner:
+        partner.register(f"{hub.url}/ocpi/versions", invitation["token"])
+        partner.publish_location(locations_of(company, "2026-01-01T00:00:00Z")[0])
+        yield partner
+
+
+def test_an_emsp_follows_the_guide(hub: RunningHub, visitor, demo_cpo: Partner) -> None:
     guest = visitor("DE", "EMP", "EMSP")
     register(guest)
     answer = guest.run("token")
@@ -103,6 +117,21 @@ def test_an_emsp_follows_the_guide(visitor) -> None:
     answer = guest.run("locations")
     assert (answer.status, answer.envelope["status_code"]) == (200, 1000)
     assert int(answer.headers["x-total-count"]) == len(answer.envelope["data"])
+    answer = guest.run("start")
+    assert (answer.status, answer.envelope["status_code"]) == (200, 1000)
+    assert answer.envelope["data"] == {"result": "ACCEPTED", "timeout": 30}
+    sessions = eventually(lambda: guest.run("sessions").envelope["data"])
+    assert sessions[0]["status"] == "ACTIVE"
+    assert sessions[0]["location_id"] == "SWT-001"
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """Return what is there after a moment."""
+    for _ in range(50):
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("nothing came")
 
 
 def test_an_ellipsis_is_not_json(visitor) -> None:

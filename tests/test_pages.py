@@ -34,7 +34,7 @@ curl -X POST $HUB/ocpi/2.2/cdrs \\
 }
 ROLES = {
     "cpo": ["credentials", "versions", "location", "tariff", "cdr"],
-    "emsp": ["credentials", "versions", "token", "locations"],
+    "emsp": ["credentials", "versions", "token", "locations", "start", "sessions"],
 }
 
 
@@ -145,7 +145,9 @@ def test_a_host_with_shell_characters_never_reaches_the_page(client):
     assert "[Sandbox] We cannot read this request" in response.text
 
 
-def test_commands_are_not_promised_before_they_come(visit):
+def test_commands_are_here_and_disputes_are_promised(visit):
+    assert "commands/START_SESSION" in visit("/?role=cpo").text
+    assert 'data-call="start"' in visit("/?role=emsp").text
     for role in ROLES:
         assert "Coming in a later release" in visit(f"/?role={role}").text
 

@@ -362,7 +362,7 @@ def test_a_cpo_that_hangs_does_not_keep_more_than_its_share_waiting(db: None) ->
 @pytest.mark.ocpi("X-07")
 def test_what_waits_leaves_threads_of_a_web_process_for_all_else() -> None:
     from hub.supervisor import WEB_THREADS
-    from parties.registration import SEATS
+    from parties.handshake import SEATS
 
     assert forwarding.EACH * 2 <= forwarding.TOGETHER
     assert forwarding.TOGETHER + SEATS <= WEB_THREADS - 6
@@ -691,11 +691,20 @@ def test_an_errand_stays_what_it_was_and_moves_forward_only(cpo: Partner, emsp: 
         rows.update(state=Errand.State.ACCEPTED)
 
 
-def test_a_push_only_emsp_has_no_host_for_results(cpo: Partner) -> None:
+@pytest.mark.ocpi("M-15")
+def test_a_push_only_emsp_may_name_the_host_of_its_credentials(cpo: Partner) -> None:
     speaker: Speaker = joined("DE", "PUS", "EMSP", state="push_only")
     body = {
         "response_url": "https://backend.example/1",
         "token": objects.token(speaker.address),
         "location_id": "L1",
     }
-    assert speaker.post("2.2.1/receiver/commands/START_SESSION", body).code == 2001
+    path = "2.2.1/receiver/commands/START_SESSION"
+    assert speaker.post(path, body).code == 2001
+    Platform.objects.filter(pk=speaker.platform.pk).update(
+        versions_url="https://backend.example/ocpi/versions"
+    )
+    assert speaker.post(path, body).data["result"] == "ACCEPTED"
+    assert speaker.post(path, body | {"response_url": "https://other.example/1"}).code == 2001
+    assert cpo.later.work()[0].code == 4003
+    assert Errand.objects.get().result == {"result": "ACCEPTED"}
