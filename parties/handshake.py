@@ -35,10 +35,7 @@ class UnknownHost(CannotUseApi):
     """A URL of the partner names a host that nobody has approved for its platform."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
-        super().__init__(
-            f"{', '.join(hosts)}: not a host approved for this platform. Nothing has changed; the "
-            "hub's staff have been asked, repeat this when they have approved it"
-        )
+        super().__init__(f"{', '.join(hosts)}: not a host approved for this platform")
         self.hosts = list(hosts)
 
 
@@ -76,7 +73,7 @@ class Calls:
         if left <= 0:
             raise CannotUseApi(f"{url}: not called, the time of this handshake is over")
         call = calling.Call(
-            method, url, module=CREDENTIALS if body else "", body=body, seconds=left
+            method, url, module=CREDENTIALS if body else "versions", body=body, seconds=left
         )
         try:
             return calling.make(self.platform, call, self.peer)

@@ -27,6 +27,9 @@ from parties.models import Dialect, Endpoint, Key, Party, Platform, Role
 
 logger = logging.getLogger(__name__)
 _State = Platform.State
+ASKED = (
+    ". Nothing has changed; the hub's staff have been asked: repeat this when they have approved it"
+)
 WHEN_INVITED, WHEN_REGISTERED = "GET, POST", "GET, PUT, DELETE"  # the methods, for Allow
 
 
@@ -35,10 +38,7 @@ class ForeignRoles(Invalid):
 
     def __init__(self, roles: list[dict[str, Any]]) -> None:
         names = [f"{item['country_code']}*{item['party_id']} as {item['role']}" for item in roles]
-        super().__init__(
-            f"roles: {', '.join(names[:5])}: not assigned to this platform. Nothing has changed; "
-            "the hub's staff have been asked, repeat this when they have assigned it"
-        )
+        super().__init__(f"roles: {', '.join(names[:5])}: not assigned to this platform")
         self.roles = roles
 
 
@@ -113,7 +113,7 @@ def try_again(platform: Platform) -> bool:
     """Connect a push-only platform whose URL answers by now; return whether it did."""
     token = keys.unseal(platform.sealed_token)
     try:
-        with _wishes_kept(platform, {"url": platform.versions_url}):
+        with wishes_kept(platform, {"url": platform.versions_url}):
             found = _call_back(platform, token, platform.versions_url, platform.version)
     except OcpiError:
         return False
@@ -178,7 +178,7 @@ def _exchange(caller: Caller, credentials: Mapping[str, Any], version: str) -> d
     """Check credentials, call their owner back, store it all, and return ours."""
     validation.check(Credentials, credentials)
     platform = caller.platform
-    with _wishes_kept(platform, credentials):
+    with wishes_kept(platform, credentials):
         roles = claimed_roles(platform, credentials["roles"])
         _require_usable(platform, credentials["url"])
         with handshake.turn(platform):
@@ -196,15 +196,17 @@ def _exchange(caller: Caller, credentials: Mapping[str, Any], version: str) -> d
 
 
 @contextmanager
-def _wishes_kept(platform: Platform, credentials: Mapping[str, Any]) -> Iterator[None]:
+def wishes_kept(platform: Platform, credentials: Mapping[str, Any]) -> Iterator[None]:
     """Keep for the staff what the partner may not do by itself."""
     try:
         yield
     except UnknownHost as error:
         proposals.keep(platform, credentials, hosts=error.hosts)
+        error.message += ASKED
         raise
     except ForeignRoles as error:
         proposals.keep(platform, credentials, roles=error.roles)
+        error.message += ASKED
         raise
 
 

@@ -7,8 +7,8 @@ from django.db import transaction
 
 from hub.money import is_currency
 from hub.ocpi.messages import Address
-from parties import invitations
-from parties.models import Dialect, Party
+from parties import connecting, invitations, proposals
+from parties.models import Dialect, Party, Platform, Role
 from settlement import onboarding
 
 HOST = re.compile(r"[a-z0-9.-]+(:[0-9]{1,5})?")
@@ -36,10 +36,7 @@ def join(
     """
     if dialect not in Dialect.values:
         raise CannotJoin(f"{dialect!r} is not a dialect ({', '.join(Dialect.values)})")
-    if host and not HOST.fullmatch(host):
-        raise CannotJoin(f"{host!r} is not a host, or host:port")
-    if not 0 < len(name) <= NAME_LENGTH or not name.isprintable():
-        raise CannotJoin(f"a name has 1 to {NAME_LENGTH} printable characters")
+    _check(name, [host] if host else [])
     try:
         party, token = invitations.invite(
             address, roles, name, dialect=dialect, host=host, join=platform_token
@@ -48,6 +45,38 @@ def join(
         raise CannotJoin(str(error)) from error
     onboarding.equip(party)
     return party, token
+
+
+def connect(plan: connecting.Plan) -> tuple[Party, Platform]:
+    """Register the hub with a partner whose party then joins; return it with its platform.
+
+    Raises CannotJoin or CannotConnect; nothing is changed then.
+    """
+    _check(plan.name, plan.hosts)
+    platform = connecting.connect(plan, joined=onboarding.equip)
+    return invitations.party_at(plan.address, plan.name), platform
+
+
+@transaction.atomic
+def assign(platform: Platform, address: Address, role: str, name: str) -> Role:
+    """Let a party act in one more role through a platform. Raises CannotJoin."""
+    _check(name, [])
+    party = invitations.party_at(address, name)
+    try:
+        assigned = invitations.assign(platform, party, role)
+    except invitations.InvitationError as error:
+        raise CannotJoin(str(error)) from error
+    proposals.drop_granted(platform)
+    onboarding.equip(party)
+    return assigned
+
+
+def _check(name: str, hosts: Sequence[str]) -> None:
+    for host in hosts:
+        if not HOST.fullmatch(host):
+            raise CannotJoin(f"{host!r} is not a host, or host:port")
+    if not 0 < len(name) <= NAME_LENGTH or not name.isprintable():
+        raise CannotJoin(f"a name has 1 to {NAME_LENGTH} printable characters")
 
 
 def address_of(country_code: str, party_id: str) -> Address:

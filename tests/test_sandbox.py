@@ -21,9 +21,10 @@ from hub.sandbox.catalogue import CPOS, EMSPS
 from hub.sandbox.charging import Charge, cdr, session, staged
 from hub.sandbox.desk import HEARS
 from hub.sandbox.faults import Fault
+from hub.sandbox.member import HandshakeError
 from hub.sandbox.network import Network, NotReadyError
 from hub.sandbox.notes import Notes
-from hub.sandbox.partner import HandshakeError, Partner
+from hub.sandbox.partner import Partner
 from hub.sandbox.traffic import Month, World
 from parties.models import Platform
 from tests import objects

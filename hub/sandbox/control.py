@@ -2,6 +2,8 @@
 
 GET  /control/partners
 POST /control/partners/{name}/register   {"hub": versions URL, "token": registration token}
+POST /control/partners/{name}/renew      {}  the tokens, by PUT credentials
+POST /control/partners/{name}/leave      {}  by DELETE credentials
 POST /control/partners/{name}/fault      {"fault": "hang", "module": "", "times": null}
 POST /control/publish                    {"stamp": DateTime}
 POST /control/replay                     {"month", "from", "until", "late": bool}
@@ -16,8 +18,9 @@ from hub.ocpi.json import JsonError
 from hub.sandbox.faults import Fault
 from hub.sandbox.history import Span
 from hub.sandbox.inbox import Received
+from hub.sandbox.member import HandshakeError
 from hub.sandbox.network import Network, NotReadyError
-from hub.sandbox.partner import HandshakeError, Partner, RefusedError
+from hub.sandbox.partner import Partner, RefusedError
 from hub.sandbox.serving import Reply
 
 TROUBLE = (
@@ -53,6 +56,10 @@ class Control:
         match path:
             case ("partners", name, "register"):
                 self.network.register(self.partners[name], body["hub"], body["token"])
+            case ("partners", name, "renew"):
+                self.partners[name].renew()
+            case ("partners", name, "leave"):
+                self.partners[name].leave()
             case ("partners", name, "fault"):
                 _misbehave(self.partners[name], body)
             case ("publish",):

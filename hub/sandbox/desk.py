@@ -20,6 +20,7 @@ from hub.sandbox.serving import Reply
 
 VERSION = "2.2.1"
 PAGE = 100
+CREDENTIALS = "credentials"
 KINDS: dict[str, Any] = {
     "locations": types.Location,
     "tariffs": types.Tariff,
@@ -34,6 +35,7 @@ TELLS: dict[str, tuple[str, ...]] = {  # what a role owns or asks; the opposite 
 }
 CHANGES = ("PATCH", "DELETE")
 NEWS = ("hubclientinfo",)  # what the hub tells everybody
+UNROUTED = frozenset({"", CREDENTIALS, *NEWS})
 HEARS = {"CPO": TELLS["EMSP"] + NEWS, "EMSP": TELLS["CPO"] + NEWS}
 REPLIES = {
     Fault.ERROR500: Reply(500, b"Internal Server Error", {"Content-Type": "text/plain"}),
@@ -49,6 +51,7 @@ class Desk:
     def __init__(self, address: Address, roles: Sequence[str], name: str) -> None:
         self.address, self.roles, self.name = address, tuple(roles), name
         self.token = f"own_{secrets.token_urlsafe(24)}"
+        self.former = ""  # the token before that, good until the new one is seen
         self.token_form = client.BASE64
         self.url = ""
         self.mood = Mood()
@@ -63,7 +66,7 @@ class Desk:
     @property
     def received(self) -> list[Received]:
         """Return what the hub has sent of the modules, in order."""
-        return [item for item in list(self.inbox.received) if item.module]
+        return [item for item in list(self.inbox.received) if item.module not in {"", CREDENTIALS}]
 
     def holds(self, module: str) -> dict[str, Any]:
         """Return the objects it was told, by their id."""
@@ -92,7 +95,7 @@ class Desk:
         base = f"{self.url}/{VERSION}"
         told = {module for role in self.roles for module in TELLS[role]}
         heard = {module for role in self.roles for module in HEARS[role]}
-        entries = [("credentials", SENDER), ("credentials", RECEIVER)]
+        entries = [(CREDENTIALS, SENDER), (CREDENTIALS, RECEIVER)]
         entries += [(module, SENDER) for module in sorted(told)]
         entries += [(module, RECEIVER) for module in sorted(heard)]
         return [
@@ -100,12 +103,19 @@ class Desk:
             for module, role in entries
         ]
 
+    def authorization(self, token: str) -> str:
+        """Return the header in which the hub has to show a token."""
+        return client.authorization(token, self.token_form)
+
     def _check(self, received: Received, fault: Fault) -> None:
         shown = received.headers.get("Authorization")
-        if fault is Fault.UNAUTHORIZED or shown != client.authorization(
-            self.token, self.token_form
-        ):
+        new, former = (self.authorization(token) for token in (self.token, self.former))
+        if shown == new:
+            self.former = ""
+        elif not self.former or shown != former:
             raise Unauthorized("this is not the token we gave you")
+        if fault is Fault.UNAUTHORIZED:
+            raise Unauthorized("we are in no mood to know you")
         if fault is Fault.NOT_FOUND:
             raise NotFound("we know no such party")
         if fault is Fault.REFUSE:
@@ -117,6 +127,8 @@ class Desk:
                 return 200, [{"version": VERSION, "url": f"{self.url}/{VERSION}"}], {}
             case (version,) if version == VERSION:
                 return 200, {"version": VERSION, "endpoints": self.endpoints()}, {}
+            case (_, _, "credentials"):
+                return 200, self.exchange(received), {}
             case (_, interface, module, *rest) if self.acts(interface, module, rest):
                 return 200, self.act(received, interface, module, rest), {}
             case (_, "sender", module, *rest) if self._offers(module, SENDER):
@@ -127,6 +139,10 @@ class Desk:
                     return self._change(received, module, key, part)
                 return self._take(received, module, key)
         raise NotFound("nothing is served here")
+
+    def exchange(self, received: Received) -> Any:
+        """Answer what is done with credentials."""
+        raise NotImplementedError
 
     def acts(self, interface: str, module: str, rest: Sequence[str]) -> bool:
         """Tell whether a request is not about objects, but asks to do something."""
@@ -185,7 +201,7 @@ class Desk:
         """Return an answer with the ids and the routing headers that belong to it."""
         ids = Ids.from_headers(received.headers)
         route = Route.from_headers(received.headers).answered(self.address)
-        shown = route.headers() if received.module else {}
+        shown = route.headers() if received.module not in UNROUTED else {}
         return Reply.of(status, content, **ids.headers(), **shown, **headers)
 
 

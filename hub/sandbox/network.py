@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from threading import Event, Lock
 from typing import Any
 
@@ -12,6 +13,8 @@ from hub.sandbox.live import Live
 from hub.sandbox.notes import Notes
 from hub.sandbox.partner import Partner
 from hub.sandbox.traffic import World
+
+KEPT = ("token", "former", "hub_token", "hub_endpoints")
 
 
 class NotReadyError(Exception):
@@ -44,12 +47,6 @@ class Network:
     def register(self, partner: Partner, versions_url: str, registration_token: str) -> None:
         """Let a partner do the handshake; raises HandshakeError."""
         partner.register(versions_url, registration_token)
-        kept = {
-            "token": partner.token,
-            "hub_token": partner.hub_token,
-            "hub_endpoints": partner.hub_endpoints,
-        }
-        self.notes.write(**{partner.prefix: kept})
 
     def publish(self, stamp: datetime) -> int:
         """Publish everything that is on offer, as it is since an instant; return how much."""
@@ -103,4 +100,10 @@ class Network:
         kept: Mapping[str, Any] = self.notes.read(partner.prefix) or {}
         for name, value in kept.items():
             setattr(partner, name, value)
+        partner.changed = partial(self._note, partner)
         return partner
+
+    def _note(self, partner: Partner) -> None:
+        """Write down what a partner must not forget: its tokens, and where the hub is."""
+        kept = {name: getattr(partner, name) for name in KEPT}
+        self.notes.write(**{partner.prefix: kept})

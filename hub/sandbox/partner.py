@@ -1,74 +1,33 @@
 """A simulated partner: a CPO, an eMSP, or both; it meets the hub over HTTP alone."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from hub.ocpi import client
-from hub.ocpi.messages import Address, Ids, Route
+from hub.ocpi.messages import Address, Route
 from hub.ocpi.versions import RECEIVER, SENDER
-from hub.sandbox.acting import Actor, Job, soon
 from hub.sandbox.desk import VERSION
+from hub.sandbox.member import SECONDS, Member
 from hub.sandbox.serving import Server, by_prefix
 from hub.sandbox.station import Deed
 
-SECONDS = 20.0
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
-
-
-class HandshakeError(Exception):
-    """The hub could not be registered with; the message says why."""
 
 
 class RefusedError(Exception):
     """The hub did not take something; the message says why."""
 
 
-class Send(Protocol):
-    """How calls are made; `hub.ocpi.client.send`, unless a test knows a shorter way."""
-
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        *,
-        peer: client.Peer,
-        body: Any = None,
-        route: Route | None = None,
-        ids: Ids | None = None,
-        seconds: float,
-    ) -> client.Answer:
-        """Make one call."""
-
-
-class Partner(Actor):
-    """A partner that makes calls itself: the handshake, and what its roles tell or ask."""
-
-    def __init__(
-        self,
-        address: Address,
-        roles: Sequence[str],
-        name: str,
-        *,
-        send: Send = client.send,
-        later: Callable[[Job], None] = soon,
-    ) -> None:
-        super().__init__(address, roles, name, later=later)
-        self.send = send
-        self.hub_token = ""
-        self.hub_endpoints: dict[str, str] = {}
+class Partner(Member):
+    """A member of the network that tells and asks what its roles have to tell or ask."""
 
     @property
     def prefix(self) -> str:
         """Return the first segment of the path under which it is served."""
         return f"{self.address.country_code}-{self.address.party_id}".lower()
-
-    @property
-    def registered(self) -> bool:
-        """Tell whether the handshake is done."""
-        return bool(self.hub_token)
 
     @contextmanager
     def served(self) -> Iterator["Partner"]:
@@ -80,31 +39,6 @@ class Partner(Actor):
             yield self
         finally:
             server.stop()
-
-    def credentials(self) -> dict[str, Any]:
-        """Return what it tells the hub about itself."""
-        named = {"party_id": self.address.party_id, "country_code": self.address.country_code}
-        details = {"business_details": {"name": self.name}}
-        roles = [{"role": role, **details, **named} for role in self.roles]
-        return {"token": self.token, "url": self.versions_url, "roles": roles}
-
-    def register(self, versions_url: str, registration_token: str) -> None:
-        """Do the handshake: find the hub's endpoints, exchange credentials, keep both.
-
-        Raises HandshakeError, and the errors of `egress.call`.
-        """
-        peer = client.Peer(registration_token, client.BASE64, None)
-        offered = self._ask(peer, "GET", versions_url)
-        details = next((item["url"] for item in offered if item["version"] == VERSION), None)
-        if details is None:
-            raise HandshakeError(f"the hub does not speak {VERSION}")
-        endpoints = {
-            f"{item['identifier']} {item['role']}": str(item["url"])
-            for item in self._ask(peer, "GET", details)["endpoints"]
-        }
-        url = endpoints[f"credentials {SENDER}"]
-        self.hub_token = self._ask(peer, "POST", url, self.credentials())["token"]
-        self.hub_endpoints = endpoints
 
     def publish_location(self, location: dict[str, Any]) -> client.Answer:
         """Publish a location with its EVSEs."""
@@ -220,15 +154,6 @@ class Partner(Actor):
         self.own.keep(module, item[key], item)
         path = (item["country_code"], item["party_id"], item[key])
         return self.call("PUT", module, RECEIVER, *path, query=query, body=item)
-
-    def _ask(self, peer: client.Peer, method: str, url: str, body: Any = None) -> Any:
-        """Make a call of the handshake and return its data."""
-        answer = self.send(method, url, peer=peer, body=body, seconds=SECONDS)
-        if not answer.succeeded:
-            raise HandshakeError(
-                f"{method} {url}: HTTP {answer.http}, OCPI {answer.code}: {answer.message}"
-            )
-        return answer.data
 
 
 def taken(answer: client.Answer) -> client.Answer:
