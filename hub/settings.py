@@ -104,6 +104,7 @@ INSTALLED_APPS = [
     "settlement",
 ]
 MIDDLEWARE = [
+    "parties.listening.JournalMiddleware",
     "hub.ocpi.envelope.OcpiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -154,6 +155,10 @@ OCPI_MODELS = {
 
 SILENT_SECONDS = int(env("SILENT_SECONDS", "300"))  # then a platform is asked whether it is there
 
+# The message journal: how long it is kept, and how often a process writes what it has noted
+JOURNAL_DAYS = int(env("JOURNAL_DAYS", "30"))
+JOURNAL_SECONDS = 0.3  # 0: only when told to
+
 # PostgreSQL holds the truth
 _database = conninfo_to_dict(env("DATABASE_URL") or services.database_url(DATA_DIR))
 DATABASES = {
@@ -195,6 +200,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 5},
     },
     "ask push-only platforms again": {"task": "parties.reconnect", "schedule": 300.0},
+    "forget old exchanges": {"task": "parties.forget_exchanges", "schedule": crontab(minute="40")},
     "close the months that are due": {
         "task": "settlement.close_due_periods",
         "schedule": crontab(minute="10"),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
+from parties.journal_admin import QuirkInline, messages_of
 from parties.models import Delivery, Endpoint, Key, Party, Platform, Role, User
 
 OWED = Q(
@@ -49,12 +50,18 @@ class PlatformAdmin(ReadOnlyAdmin):
     list_filter = ("state", "dialect", "version")
     search_fields = ("name", "roles__party__party_id", "versions_url")
     exclude = ("sealed_token",)
-    inlines = (RoleInline, EndpointInline, KeyInline)
+    readonly_fields = ("messages",)
+    inlines = (RoleInline, EndpointInline, KeyInline, QuirkInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:
         """Count what is owed in the same query."""
         rows: QuerySet[Platform] = super().get_queryset(request)
         return rows.annotate(owed_count=Count("roles__deliveries", OWED))
+
+    @admin.display(description=_("messages"))
+    def messages(self, platform: Platform) -> SafeString:
+        """Return a link to what was exchanged with it."""
+        return messages_of(platform)
 
     @admin.display(description=_("owed"), ordering="owed_count")
     def owed(self, platform: Any) -> int:

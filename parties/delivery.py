@@ -25,7 +25,7 @@ from hub import egress, locks
 from hub.ocpi import client, json
 from hub.ocpi.messages import Route
 from hub.ocpi.versions import RECEIVER
-from parties import keys, policy
+from parties import calling, policy
 from parties.models import Delivery, Endpoint, OwnedObject, Platform, Role
 from parties.routing import hub_address
 
@@ -43,6 +43,7 @@ MONEY_PATIENCE = timedelta(hours=72)
 REFUSALS = 3
 FAILURES_BEFORE_PAUSE = 5
 MARK_EVERY = timedelta(seconds=60)  # how often it is noted that a platform was heard of
+NOT_NOW = frozenset({401, 403, 408, 410, 429})  # about us or the hour, not about the object
 
 _MONEY_FIRST = Case(When(module__in=MONEY, then=Value(0)), default=Value(1))
 
@@ -193,20 +194,14 @@ def _claim(platform_id: int) -> list[Delivery]:
 
 def _send(platform_id: int, batch: list[Delivery]) -> int:
     platform = Platform.objects.get(pk=platform_id)
-    peer = peer_of(platform)
+    line = calling.Line(platform)
     shipments = _shipments(platform, batch)
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        results = list(pool.map(lambda shipment: _deliver(peer, shipment), shipments))
+        results = list(pool.map(lambda shipment: _deliver(line, shipment), shipments))
+    line.keep()
     if results:
         _book(platform, results)
     return len(results)
-
-
-def peer_of(platform: Platform) -> client.Peer:
-    """Return how to reach a platform."""
-    return client.Peer(
-        keys.unseal(platform.sealed_token), platform.token_form, tuple(platform.hosts)
-    )
 
 
 def _shipments(platform: Platform, batch: list[Delivery]) -> list[Shipment]:
@@ -282,17 +277,19 @@ def _message(delivery: Delivery, item: OwnedObject) -> tuple[str, list[str], Any
     return "PUT", item.path, item.body
 
 
-def _deliver(peer: client.Peer, shipment: Shipment) -> Result:
+def _deliver(line: calling.Line, shipment: Shipment) -> Result:
     """Make the call; everything that can go wrong outside is an outcome."""
+    call = calling.Call(
+        shipment.method,
+        shipment.url,
+        shipment.delivery.module,
+        RECEIVER,
+        shipment.body,
+        shipment.route,
+        seconds=SECONDS.get(shipment.delivery.module, 10.0),
+    )
     try:
-        answer = client.send(
-            shipment.method,
-            shipment.url,
-            peer=peer,
-            body=shipment.body,
-            route=shipment.route,
-            seconds=SECONDS.get(shipment.delivery.module, 10.0),
-        )
+        answer = line.make(call)
     except (egress.EgressDeniedError, egress.EgressFailedError) as error:
         return Result(shipment, Outcome.TRANSIENT, str(error)[:255])
     return Result(shipment, judge(answer, shipment.method), _in_words(answer, shipment))
@@ -316,16 +313,17 @@ def _in_words(answer: client.Answer, shipment: Shipment) -> str:
 def judge(answer: client.Answer, method: str = "PUT") -> Outcome:
     """Say what an answer means; who does not know what is deleted has nothing to delete.
 
-    Refused is what concerns this object alone (2xxx, or an HTTP status that says so); everything
-    else that is not a success is worth another try.
+    Acknowledged is a success of HTTP and OCPI, or one of HTTP with an empty body. Refused is what
+    concerns this object alone (2xxx, or an HTTP status that says so); everything else is worth
+    another try.
     """
-    if answer.succeeded or (method == "DELETE" and answer.http == 404):
+    gone = method == "DELETE" and answer.http == 404
+    if answer.succeeded or answer.silent or gone:
         return Outcome.ACKNOWLEDGED
-    if 200 <= answer.http < 300 and answer.code is not None and 2000 <= answer.code < 3000:
+    client_error = 2000 <= (answer.code or 0) < 3000
+    if client_error and answer.http < 500 and answer.http not in NOT_NOW:
         return Outcome.REFUSED
-    if answer.http in {400, 404, 405, 413, 422}:
-        return Outcome.REFUSED
-    return Outcome.TRANSIENT
+    return Outcome.REFUSED if answer.http in {400, 404, 405, 413, 422} else Outcome.TRANSIENT
 
 
 @transaction.atomic

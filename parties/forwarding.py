@@ -118,8 +118,13 @@ def url_of(outgoing: Outgoing) -> str:
     return client.join(base, *outgoing.path) + query
 
 
-def call(platform: Platform, outgoing: Outgoing, url: str) -> client.Answer:
-    """Call any URL of a platform on behalf of somebody who waits; raises as `forward` does."""
+def call(
+    platform: Platform, outgoing: Outgoing, url: str, *, secret: bool = False
+) -> client.Answer:
+    """Call any URL of a platform on behalf of somebody who waits; raises as `forward` does.
+
+    A `secret` URL is a capability, which the journal does not show.
+    """
     if url.startswith(f"{settings.HUB_BASE_URL}/"):
         raise HubError(f"{platform} names a URL of the hub itself")
     seconds = outgoing.until - time.monotonic()
@@ -137,6 +142,7 @@ def call(platform: Platform, outgoing: Outgoing, url: str) -> client.Answer:
                 route=outgoing.route,
                 ids=outgoing.ids.next(),
                 seconds=seconds,
+                secret=secret,
             ),
         )
 

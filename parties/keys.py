@@ -30,7 +30,7 @@ _LIVES = {
     Key.Purpose.PREVIOUS: GRACE,
 }
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_SCHEME = re.compile(r"^(?:Token|Bearer) (\S+)$", re.IGNORECASE)
+_SCHEME = re.compile(r"^(?:(?:Token|Bearer)\s+)?(\S+)$", re.IGNORECASE)
 
 
 def new_token() -> str:
@@ -51,6 +51,12 @@ def seal(token: str) -> str:
 def unseal(sealed: str) -> str:
     """Decrypt such a token; one that was never given is empty."""
     return _fernet().decrypt(sealed.encode()).decode() if sealed else ""
+
+
+def pseudonym(value: str) -> str:
+    """Return what stands for a driver's identifier in the journal; its case does not matter."""
+    text = value.strip().upper().encode()
+    return hashlib.blake2b(text, key=_secret(b"pseudonym"), digest_size=6).hexdigest()
 
 
 class Gone(Exception):
@@ -154,14 +160,14 @@ def previous_token(platform: Platform) -> str:
 def candidates(header: str) -> list[tuple[str, str]]:
     """Return what an Authorization header may mean, as (token, form), the likelier first.
 
-    OCPI 2.2.1 wants the token in Base64; many partners send it plain, without padding, in the
-    URL-safe alphabet, or with a newline inside the encoding.
+    OCPI 2.2.1 wants `Token` and the token in Base64; many partners send it plain, without padding,
+    in the URL-safe alphabet, with a newline inside the encoding, or without the word before it.
     """
     match = _SCHEME.match(header.strip())
     if not match:
         return []
     given = match.group(1)
-    decoded = _decoded(given)
+    decoded = (decode(given) or "").strip()
     return ([(decoded, "base64")] if decoded else []) + [(given, "plain")]
 
 
@@ -180,11 +186,12 @@ def _log(what: str, platform: int, **more: Any) -> None:
     logger.info(what, extra={"platform": platform, **more})
 
 
-def _decoded(text: str) -> str | None:
+def decode(text: str) -> str | None:
+    """Decode a token's Base64, of either alphabet and padded or not; None when it is none."""
     standard = text.replace("-", "+").replace("_", "/")
     try:
         raw = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
-        return raw.decode("ascii").strip() or None
+        return raw.decode("ascii")
     except (binascii.Error, UnicodeDecodeError):
         return None
 

@@ -168,7 +168,7 @@ def deliver(errand: Errand, content: bytes, result: Mapping[str, Any], until: fl
     platform = errand.sender.platform
     if platform.state != Platform.State.CONNECTED:
         raise NotConnected(f"{platform} is not connected")
-    answer = forwarding.call(platform, outgoing, errand.response_url)
+    answer = forwarding.call(platform, outgoing, errand.response_url, secret=True)
     relayed = forwarding.relayed(answer, "POST")
     Errand.objects.filter(pk=errand.pk, result_at=now).update(delivered_at=timezone.now())
     return relayed

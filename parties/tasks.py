@@ -3,9 +3,11 @@
 import logging
 
 from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
 
 from hub import health
-from parties import alive, delivery, keys, registration, waking
+from parties import alive, delivery, journal, keys, registration, waking
 from parties.models import Platform
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,12 @@ def reconnect() -> None:
     keys.forget_expired()
     for platform in registration.push_only():
         _try_again(platform)
+
+
+@shared_task(name="parties.forget_exchanges")
+def forget_exchanges() -> None:
+    """Delete from the message journal what is older than it is kept."""
+    journal.purge(settings.JOURNAL_DAYS, timezone.now())
 
 
 def _try_again(platform: Platform) -> None:

@@ -68,6 +68,10 @@ class OcpiViewSet(ViewSet):
     decision: Decision | None = None
     acting: Role | None = None
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.quirks: dict[str, str] = {}  # how this request departs from the letter
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate; an invitation opens nothing but versions and credentials."""
         super().initial(request, *args, **kwargs)
@@ -77,6 +81,7 @@ class OcpiViewSet(ViewSet):
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer with the ids of the request in every line that is logged meanwhile."""
         self.until = time.monotonic() + self.seconds
+        request.ocpi_view = self  # for what is noted of the exchange
         ids: Ids = request.ocpi_ids
         with bound(request_id=ids.request, correlation_id=ids.correlation):
             return super().dispatch(request, *args, **kwargs)

@@ -1,13 +1,22 @@
 """The cast of all tests, and the whole hub for those that need it."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from hub.sandbox.partner import Partner
-from parties import delivery
+from parties import delivery, journal, quirks
 from tests.partners import member
 from tests.running import RunningHub, fresh_hub
+
+
+@pytest.fixture(autouse=True)
+def quiet_journal(settings: Any) -> None:
+    """Have no thread write the message journal; `journal.flush()` does, in the test's database."""
+    settings.JOURNAL_SECONDS = 0
+    journal.forget()
+    quirks.forget()
 
 
 @pytest.fixture

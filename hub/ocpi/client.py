@@ -24,18 +24,34 @@ class Peer:
 
 @dataclass(frozen=True)
 class Answer:
-    """A partner's answer: HTTP status, OCPI status code (None when it was no envelope), data."""
+    """A partner's answer: HTTP status, OCPI status code (None when it was no envelope), data.
+
+    `content` is the body as it came.
+    """
 
     http: int
     code: int | None
     message: str
     data: Any
     headers: Mapping[str, str]
+    content: bytes = b""
 
     @property
     def succeeded(self) -> bool:
         """Tell whether both HTTP and OCPI say success."""
         return 200 <= self.http < 300 and self.code is not None and 1000 <= self.code < 2000
+
+    @property
+    def silent(self) -> bool:
+        """Tell whether it is a success of HTTP without any body, as some answer a push."""
+        return 200 <= self.http < 300 and self.code is None and not self.content.strip()
+
+    @property
+    def item(self) -> Any:
+        """Return the one object of the answer, which some partners wrap in a list."""
+        if isinstance(self.data, list) and len(self.data) == 1:
+            return self.data[0]
+        return self.data
 
 
 def authorization(token: str, form: str) -> str:
@@ -82,9 +98,15 @@ def read(reply: egress.Reply) -> Answer:
     except json.JsonError:
         content = []
     if not isinstance(content, dict) or not isinstance(content.get("status_code"), int):
-        return Answer(reply.status, None, "not an OCPI envelope", None, reply.headers)
-    message = str(content.get("status_message") or "")[:255]
-    return Answer(reply.status, content["status_code"], message, content.get("data"), reply.headers)
+        return Answer(reply.status, None, "not an OCPI envelope", None, reply.headers, reply.body)
+    return Answer(
+        reply.status,
+        content["status_code"],
+        str(content.get("status_message") or "")[:255],
+        content.get("data"),
+        reply.headers,
+        reply.body,
+    )
 
 
 def _headers(peer: Peer, route: Route, ids: Ids, has_body: bool) -> dict[str, str]:

@@ -1,16 +1,25 @@
 """The message journal, and what the hub has learned about how a platform speaks."""
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex, GinIndex, OpClass
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from parties.models.network import Platform
 
+FAILED = (
+    models.Q(http_status__isnull=True)
+    | models.Q(http_status__gte=300)
+    | models.Q(status_code__gte=2000)
+)
+
 
 class Exchange(models.Model):
     """One request and its answer, in or out, as support staff may see it.
 
-    Bodies and paths are masked before they come here: no token, no driver's id.
+    Bodies and paths are masked before they come here: no token, and of a driver's id only a keyed
+    hash, which `drivers` repeats for the search.
     """
 
     class Direction(models.TextChoices):
@@ -37,6 +46,9 @@ class Exchange(models.Model):
     outcome = models.CharField(_("in words"), max_length=255, blank=True)
     request_body = models.TextField(_("request"), blank=True)
     answer_body = models.TextField(_("answer"), blank=True)
+    drivers = ArrayField(
+        models.CharField(max_length=12), verbose_name=_("drivers"), default=list, blank=True
+    )
 
     class Meta:
         verbose_name = _("exchange")
@@ -48,10 +60,13 @@ class Exchange(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["at"], name="exchange_by_time"),
+            BrinIndex(fields=["at"], name="exchange_by_time"),  # rows come in this order
             models.Index(fields=["correlation_id"], name="exchange_by_correlation"),
             models.Index(fields=["request_id"], name="exchange_by_request"),
             models.Index(fields=["platform", "-id"], name="exchange_of_platform"),
+            GinIndex(fields=["drivers"], name="exchange_by_driver"),
+            GinIndex(OpClass("path", "gin_trgm_ops"), name="exchange_by_path"),
+            models.Index(fields=["-id"], condition=FAILED, name="exchange_failed"),
         ]
 
     def __str__(self) -> str:

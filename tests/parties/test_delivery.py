@@ -220,6 +220,8 @@ def test_many_arrive_and_each_once(cpo, emsp, partner):
         (201, 1000, Outcome.ACKNOWLEDGED),
         (200, 2001, Outcome.REFUSED),
         (404, 2003, Outcome.REFUSED),
+        (409, 2000, Outcome.REFUSED),
+        (403, 2000, Outcome.TRANSIENT),
         (400, None, Outcome.REFUSED),
         (200, 3000, Outcome.TRANSIENT),
         (200, None, Outcome.TRANSIENT),
@@ -230,7 +232,15 @@ def test_many_arrive_and_each_once(cpo, emsp, partner):
     ],
 )
 def test_every_answer_has_a_meaning(http, code, outcome):
-    assert delivery.judge(client.Answer(http, code, "", None, {})) is outcome
+    content = b"" if code else b"<html>"
+    assert delivery.judge(client.Answer(http, code, "", None, {}, content)) is outcome
+
+
+@pytest.mark.ocpi("T-07")
+def test_an_empty_success_acknowledges_a_push():
+    for http in (200, 201, 202, 204):
+        assert delivery.judge(client.Answer(http, None, "", None, {}, b"")) is Outcome.ACKNOWLEDGED
+    assert delivery.judge(client.Answer(500, None, "", None, {}, b"")) is Outcome.TRANSIENT
 
 
 def test_the_waits_grow_and_never_exceed_their_limit():

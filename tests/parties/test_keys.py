@@ -19,6 +19,9 @@ def encoded(text):
         (f"Token {TOKEN}", "plain"),
         (f"token {TOKEN}", "plain"),
         (f"Bearer {TOKEN}", "plain"),
+        (TOKEN, "plain"),
+        (encoded(TOKEN), "base64"),
+        (f"Token  {TOKEN}", "plain"),
         (f"Token {encoded(TOKEN)}", "base64"),
         (f"Token {encoded(TOKEN).rstrip('=')}", "base64"),
         (f"Token {encoded(TOKEN + chr(10))}", "base64"),
@@ -31,7 +34,7 @@ def test_a_token_is_found_in_every_form_that_partners_send(header, form):
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Token", "Token a b", "Basic abc", TOKEN, "Token a,Token b"]
+    "header", ["", "Token", "Token a b", "Basic abc", f"Basic {TOKEN}", "Token a,Token b"]
 )
 def test_what_is_no_token_header_yields_no_valid_candidate(header):
     assert TOKEN not in [token for token, _ in keys.candidates(header)]
