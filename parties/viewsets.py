@@ -9,6 +9,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpResponseBase
 from rest_framework import exceptions
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -47,6 +48,19 @@ class Unavailable(OcpiError):
     http_status, status_code = 503, 3000
 
 
+class JsonAlways(BaseContentNegotiation):
+    """Answers in JSON whatever a partner's library says that it accepts."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        """Return nothing: the body is read without DRF."""
+
+    def select_renderer(
+        self, request: Any, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        """Return the one renderer."""
+        return renderers[0], renderers[0].media_type
+
+
 class OcpiViewSet(ViewSet):
     """One interface of one module.
 
@@ -57,6 +71,7 @@ class OcpiViewSet(ViewSet):
     permission_classes = []
     renderer_classes = [OcpiRenderer]
     parser_classes = []
+    content_negotiation_class = JsonAlways
     metadata_class = None  # DRF's answer to OPTIONS is no envelope
 
     module: ClassVar[str] = ""

@@ -3,10 +3,11 @@
 The partners are real HTTP servers on loopback, which the hub calls back.
 """
 
+import logging
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from hub.ocpi.messages import Address
@@ -14,6 +15,7 @@ from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
 from parties import invitations, keys, proposals, registration, tasks
 from parties.models import Endpoint, Key, Party, Platform, Role
+from tests import objects
 from tests.speaking import Speaker, invited, joined
 
 pytestmark = pytest.mark.django_db
@@ -266,7 +268,7 @@ def rewired():
 class Rewired(Partner):
     """Answers from `script`, a function of the path, wherever that says something.
 
-    After `well` more calls it has a fault.
+    That is the data, or a tuple of status, data and headers. After `well` calls it has a fault.
     """
 
     script = staticmethod(lambda path: None)
@@ -280,7 +282,9 @@ class Rewired(Partner):
 
     def _handle(self, received):
         said = self.script(received.path)
-        return (200, said, {}) if said is not None else super()._handle(received)
+        if said is None:
+            return super()._handle(received)
+        return said if isinstance(said, tuple) else (200, said, {})
 
 
 def offer(desk, *endpoints):
@@ -545,8 +549,6 @@ def test_delete_ends_the_token_before_as_well(desk, member):
 
 @pytest.mark.ocpi("C-09")
 def test_nothing_is_delivered_to_who_has_left(desk, member, deliver):
-    from tests import objects
-
     cpo = joined("NL", "CPO", "CPO")
     cpo.put(f"2.2.1/receiver/locations/{cpo.path}/L1", objects.location(cpo.address))
     member.call("DELETE", PATH)
@@ -606,3 +608,205 @@ def test_who_comes_back_is_still_held_to_the_approved_hosts(desk, member, guest)
         guest.token = invitations.reinvite(member.platform, host=host)
         assert guest.post(PATH, credentials(elsewhere)).code == 1000
     assert guest.platform.hosts == [host]
+
+
+# What a partner may be like
+
+
+@pytest.mark.ocpi("C-02", "C-17", "T-25")
+def test_several_parties_share_a_platform(desk, guest):
+    two = Address("DE", "TWO")
+    invitations.invite(two, ["CPO", "NSP"], "Second", join=guest.token)
+    second = {"party_id": "two", "country_code": "de", "business_details": {"name": "Zwei"}}
+    named = [role(country_code="de"), role(**second, role="CPO"), role(**second, role="NSP")]
+    reply = guest.post(PATH, credentials(desk, roles=named))
+    assert (reply.code, reply.message) == (1000, "Welcome DE*EMP, DE*TWO")
+    assert [item["role"] for item in reply.data["roles"]] == ["HUB"]  # whatever the client has
+    assert {str(item) for item in guest.platform.roles.all()} == {
+        "DE*EMP (EMSP)",
+        "DE*TWO (CPO)",
+        "DE*TWO (NSP)",
+    }
+    assert Party.objects.get(party_id="TWO").name == "Zwei"
+    member = Speaker(guest.address, reply.data["token"])
+    assert member.put(PATH, renewed(desk, roles=named)).code == 1000
+
+
+@pytest.mark.ocpi("C-17")
+def test_a_party_cannot_take_the_role_of_another_platform(desk, guest):
+    joined("NL", "CPO", "CPO")
+    reply = guest.post(PATH, credentials(desk, roles=[role(), role(**STOLEN)]))
+    assert (reply.http, reply.code) == (200, 2001)
+    assert not desk.inbox.received
+    assert guest.platform.roles.count() == 1
+
+
+STOLEN = {"role": "CPO", "country_code": "NL", "party_id": "CPO"}
+
+
+@pytest.mark.ocpi("C-21", "C-15")
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda url: (302, None, {"Location": f"{url}/elsewhere"}),
+        lambda url: (307, None, {"Location": f"{url}/elsewhere"}),
+        lambda url: [{"version": "2.2.1", "url": "x" * 2_000_000}],
+        lambda url: [{"version": "2.2.1", "url": "http://user:word@127.0.0.1/x"}],
+        lambda url: [{"version": "2.2.1", "url": "ftp://127.0.0.1/x"}],
+        lambda url: [{"version": "2.2.1", "url": "/relative"}],
+        lambda url: {"version": "2.2.1", "url": url},
+        lambda url: [],
+    ],
+)
+def test_a_strange_answer_of_the_partner_is_3001_and_not_followed(rewired, guest, said):
+    member = registered(rewired, guest)
+    before, called = everything(member.platform), len(rewired.inbox.received)
+    rewired.script = lambda path: said(rewired.url) if path == ("versions",) else None
+    reply = member.put(PATH, renewed(rewired))
+    assert (reply.http, reply.code) == (200, 3001)
+    assert len(rewired.inbox.received) == called + 1
+    assert everything(member.platform) == before
+
+
+@pytest.mark.ocpi("V-01", "V-08", "C-12")
+def test_junk_in_the_list_of_versions_does_no_harm(rewired, guest):
+    junk = [None, 5, {"version": "2.2.1"}, {"version": "3.0", "url": "http://x.example/"}]
+    good = {"version": "2.2.1", "url": f"{rewired.url}/2.2.1"}
+    rewired.script = lambda path: [*junk, good, *junk] if path == ("versions",) else None
+    assert guest.post(PATH, credentials(rewired)).code == 1000
+    assert guest.platform.hosts == [rewired.url.split("/")[2]]
+
+
+def test_one_object_in_a_list_is_taken_for_the_object(rewired, guest):
+    details = {"version": "2.2.1", "endpoints": rewired.endpoints()}
+    rewired.script = lambda path: [details] if path == ("2.2.1",) else None
+    assert guest.post(PATH, credentials(rewired)).code == 1000
+
+
+@pytest.mark.ocpi("C-21", "T-01")
+def test_in_live_a_url_without_https_is_not_called(desk, guest, settings):
+    settings.ALLOW_PRIVATE_NETWORKS = settings.SANDBOX = False
+    for speaker in (guest, invited("DE", "TWO", "EMSP", dialect="quickstart")):
+        named = [role(party_id=speaker.address.party_id)]
+        reply = speaker.post("2.2/credentials", credentials(desk, roles=named))
+        assert (reply.http, reply.code) == (200, 3001)
+        assert "only https" in reply.message
+        assert speaker.platform.state == "invited"
+    assert not desk.inbox.received
+
+
+@pytest.mark.ocpi("C-21")
+def test_in_live_a_push_only_platform_is_held_to_the_host_it_named(settings):
+    settings.SANDBOX = False
+    guest = invited("DE", "EMP", "EMSP", dialect="quickstart")
+    body = {"token": "x", "url": "https://emp.invalid/versions", "roles": [role()]}
+    member = Speaker(guest.address, guest.post("2.2/credentials", body).data["token"])
+    assert (member.platform.state, member.platform.hosts) == ("push_only", ["emp.invalid"])
+    reply = member.put("2.2/credentials", {**body, "url": "https://thief.invalid/versions"})
+    assert reply.code == 3001
+    assert member.platform.versions_url == "https://emp.invalid/versions"
+    assert member.platform.proposal["hosts"] == ["thief.invalid"]
+
+
+def test_in_the_sandbox_who_guessed_a_url_may_correct_it(desk):
+    guest = invited("DE", "EMP", "EMSP", dialect="quickstart")
+    body = credentials(desk, url="https://your-backend.invalid/ocpi/versions")
+    member = Speaker(guest.address, guest.post("2.2/credentials", body).data["token"])
+    assert member.platform.state == "push_only"
+    assert member.put("2.2/credentials", credentials(desk)).code == 1000
+    assert (member.platform.state, member.platform.hosts) == (
+        "connected",
+        [desk.url.split("/")[2]],
+    )
+
+
+def test_a_quickstart_partner_whose_url_fails_is_push_only_again(desk):
+    guest = invited("DE", "EMP", "EMSP", dialect="quickstart")
+    member = registered(desk, guest, "2.2/credentials")
+    desk.misbehave(Fault.ERROR500)
+    assert member.put("2.2/credentials", credentials(desk)).code == 1000
+    platform = member.platform
+    assert (platform.state, platform.endpoints.count()) == ("push_only", 0)
+
+
+# Tokens in the database and in the log
+
+
+@pytest.mark.ocpi("A-10")
+def test_no_token_is_logged_or_readable_in_the_database(desk, guest, caplog):
+    caplog.set_level(logging.DEBUG)
+    tokens = {guest.token, desk.token}
+    member = registered(desk, guest)
+    tokens |= {member.token}
+    member = Speaker(guest.address, member.put(PATH, renewed(desk)).data["token"])
+    tokens |= {member.token, desk.token}
+    member.put(PATH, credentials(desk, url="http://elsewhere.example/"))
+    kept = str(Platform.objects.values().get()) + str(list(Key.objects.values()))
+    member.call("DELETE", PATH)
+    tokens |= {invitations.reinvite(member.platform)}
+    lines = "\n".join(str(vars(record)) for record in caplog.records)
+    for token in tokens:
+        assert token not in lines
+        assert token not in kept
+    told = {(item.message, item.platform) for item in caplog.records if hasattr(item, "platform")}
+    for change in ("token issued", "platform registered", "platform has left"):
+        assert (change, member.platform.pk) in told
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"purpose": "access"},
+        {"purpose": "previous", "expires_at": timezone.now()},
+        {"purpose": "offered", "expires_at": timezone.now()},
+        {"purpose": "invitation"},
+    ],
+)
+def test_the_database_knows_one_key_of_each_kind(values):
+    platform = Platform.objects.create(name="Somebody")
+    keys_of = [{**values, "digest": bytes([number]), "hint": "abcd"} for number in range(2)]
+    platform.keys.create(**keys_of[0])
+    with pytest.raises(IntegrityError), transaction.atomic():
+        platform.keys.create(**keys_of[1])
+
+
+@pytest.mark.parametrize("purpose", ["previous", "offered"])
+def test_a_key_that_is_to_pass_says_when(purpose):
+    platform = Platform.objects.create(name="Somebody")
+    with pytest.raises(IntegrityError, match="passing_key_expires"), transaction.atomic():
+        platform.keys.create(purpose=purpose, digest=b"x", hint="abcd")
+
+
+def test_the_use_of_a_token_is_noted_once_a_minute(member, django_assert_num_queries):
+    member.get("versions")
+    noted = Key.objects.get(purpose="access").last_used_at
+    assert timezone.now() - noted < timedelta(seconds=10)
+    with django_assert_num_queries(1):
+        member.get("versions")
+    Key.objects.filter(purpose="access").update(last_used_at=noted - timedelta(minutes=2))
+    member.get("versions")
+    assert Key.objects.get(purpose="access").last_used_at > noted
+
+
+# Roles
+
+
+def test_a_role_is_withdrawn_by_the_guarded_door_only(desk, member):
+    assert invitations.assign(member.platform, member.party, "NSP")
+    with pytest.raises(invitations.InvitationError, match="registered as NSP already"):
+        invitations.assign(member.platform, member.party, "NSP")
+    with pytest.raises(invitations.InvitationError, match="not a role"):
+        invitations.assign(member.platform, member.party, "HUB")
+    invitations.withdraw(Role.objects.get(role="NSP"))
+    emsp = Role.objects.get(role="EMSP")
+    with pytest.raises(invitations.InvitationError, match="the only role"):
+        invitations.withdraw(emsp)
+    invitations.assign(member.platform, member.party, "NSP")
+    cpo = joined("NL", "CPO", "CPO")
+    member.put(f"2.2.1/receiver/tokens/{member.path}/CARD1", objects.token(member.address))
+    cpo.put(f"2.2.1/receiver/locations/{cpo.path}/LOC1", objects.location(cpo.address))
+    cdr = objects.cdr(cpo.address, member.address)
+    assert cpo.post("2.2.1/receiver/cdrs", cdr).http == 201
+    with pytest.raises(invitations.InvitationError, match="CDRs, which stay on record"):
+        invitations.withdraw(emsp)
+    assert Role.objects.filter(pk=emsp.pk).exists()
