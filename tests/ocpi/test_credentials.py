@@ -649,7 +649,7 @@ STOLEN = {"role": "CPO", "country_code": "NL", "party_id": "CPO"}
     "said",
     [
         lambda url: (302, None, {"Location": f"{url}/elsewhere"}),
-        lambda url: (307, None, {"Location": f"{url}/elsewhere"}),
+        lambda url: (307, None, {"Location": "http://127.0.0.1:1/versions"}),
         lambda url: [{"version": "2.2.1", "url": "x" * 2_000_000}],
         lambda url: [{"version": "2.2.1", "url": "http://user:word@127.0.0.1/x"}],
         lambda url: [{"version": "2.2.1", "url": "ftp://127.0.0.1/x"}],
