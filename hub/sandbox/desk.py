@@ -32,11 +32,13 @@ KINDS: dict[str, Any] = {
 TELLS: dict[str, tuple[str, ...]] = {  # what a role owns or asks; the opposite role receives it
     "CPO": ("locations", "tariffs", "sessions", "cdrs"),
     "EMSP": ("tokens", "commands", "chargingprofiles"),
+    "NSP": (),
 }
 CHANGES = ("PATCH", "DELETE")
+PLACES = ("locations", "tariffs")
 NEWS = ("hubclientinfo",)  # what the hub tells everybody
 UNROUTED = frozenset({"", CREDENTIALS, *NEWS})
-HEARS = {"CPO": TELLS["EMSP"] + NEWS, "EMSP": TELLS["CPO"] + NEWS}
+HEARS = {"CPO": TELLS["EMSP"] + NEWS, "EMSP": TELLS["CPO"] + NEWS, "NSP": PLACES + NEWS}
 REPLIES = {
     Fault.ERROR500: Reply(500, b"Internal Server Error", {"Content-Type": "text/plain"}),
     Fault.HANG: Reply(500, b"", fault=Fault.HANG),
