@@ -26,8 +26,8 @@ ARGUED = (
     # The files know the refusal of a message on HTTP 400 alone; OCPI has it on 200 (T-10), with
     # the problems in its data (T-08).
     r"200/2\d\d\d (Response violates schema|Undocumented status code)",
-    # HTTP 404 for what is not there or not the caller's (T-11, P-04), 413 and 405 by HTTP itself.
-    r"(404|405|413)/2\d\d\d Undocumented status code",
+    # HTTP 404 for what is not there or not the caller's (T-11, P-04), 413 by HTTP itself.
+    r"(404|413)/2\d\d\d Undocumented status code",
 )
 LEFT_OUT = ("PUT /credentials", "DELETE /credentials")
 # What a hub does not serve at such a path: partners' own callback URLs, and what the hub pushes.

@@ -131,7 +131,7 @@ _SESSIONS: dict[str, Operation] = {
 }
 
 _CDRS: dict[str, Operation] = {
-    **_pushed("cdrs", types.CDR),
+    **{key: call for key, call in _pushed("cdrs", types.CDR).items() if not call.creates},
     "POST receiver/cdrs": Operation(
         _("Send one"),
         types.CDR,

@@ -84,6 +84,12 @@ def undoc(call):
     return call._undescribed().summary
 
 
+def test_nothing_is_described_that_is_not_there():
+    keys = {call.key for call in openapi.calls()}
+    simple = {key.replace(" ", " 2.2/") for key in operations.QUICK_START}
+    assert {*operations.OPERATIONS, *simple} - keys == set()
+
+
 def test_who_may_call_is_the_policy(document):
     for path, item in document["paths"].items():
         for operation in item.values():
