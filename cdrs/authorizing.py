@@ -15,8 +15,7 @@ from hub.ocpi.errors import HubError, NotEnoughInformation, UnknownReceiver, Unk
 from hub.ocpi.messages import Address
 from hub.ocpi.versions import SENDER
 from parties import forwarding, routing
-from parties.errands import only
-from parties.forwarding import Relayed
+from parties.forwarding import Relayed, only
 from parties.models import Role
 from parties.viewsets import OcpiViewSet
 

@@ -63,15 +63,16 @@ class SessionReceiver(ReceiverViewSet):
 
     module, model = "sessions", Session
 
-    def admit(self, place: owned.Place, body: Body | None = None) -> None:
-        """Refuse a session that is addressed to another party than its token's owner."""
-        if routing.for_hub(self.route, place.owner):
-            return
-        stored = place.rows().values_list("body__cdr_token", flat=True)
-        token = body["cdr_token"] if body else stored.first()
-        if token:
-            payer = Address.of(token["country_code"], token["party_id"])
-            routing.require_payer(self.route, place.owner, payer)
+    def pass_on(self, owner: Role, body: Any = None) -> None:
+        """Pass nothing on: the hub keeps every session, and owes it to its token's owner."""
+        token = body.get("cdr_token") or self.known_token(owner)
+        payer = Address.of(token["country_code"], token["party_id"]) if token else None
+        self.decided(routing.custody(self.route, owner, payer))
+
+    def known_token(self, owner: Role) -> Any:
+        """Return the token of the session as it is stored."""
+        rows = self.place(owner, self.kwargs["uid"]).rows()
+        return rows.values_list("body__cdr_token", flat=True).first()
 
 
 class SessionSender(SenderViewSet):
@@ -120,9 +121,8 @@ class CdrReceiver(ReceiverViewSet):
     def take(self, owner: Role, claim: intake.Claim) -> tuple[Cdr, bool]:
         """Take a claim in, unless it is addressed to somebody else than its payer."""
         token = claim.body.get("cdr_token")
-        if token:
-            payer = Address.of(token["country_code"], token["party_id"])
-            routing.require_payer(self.route, owner, payer)
+        payer = Address.of(token["country_code"], token["party_id"]) if token else None
+        self.decided(routing.custody(self.route, owner, payer))
         return intake.receive(claim, now=times.now())
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,6 +33,11 @@ class Parts(OcpiViewSet):
         r"(?P<uid>(?s:.){1,110}?)",
     )
 
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Return the segments of the path as they came."""
+        return tuple(self.kwargs["uid"].split("/"))
+
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer with the rest of the path in one piece."""
         inner = [kwargs.pop(name) for name in ("evse_uid", "connector_id") if name in kwargs]
@@ -54,6 +60,8 @@ class LocationReceiver(Parts, ReceiverViewSet):
         level = EVSES if kind is types.EVSE else CONNECTORS
         draft = self.part_draft(level, uid)
         around = parts.outside(uid, draft.body[level.key])
+        if answer := self.pass_on(owner, draft.body):
+            return answer
         place, tail = self.target(owner, around, draft.body)
         return self.amend(place, Amendment("PUT", tail, draft.body, level), draft.message)
 
@@ -75,10 +83,11 @@ class LocationSender(Parts, SenderViewSet):
     """Shows locations to eMSPs and the like."""
 
     module, model, missing = "locations", Location, UnknownLocation
+    singly = True
 
-    def retrieve(self, request: Request, version: str, uid: str) -> Response:
+    def found(self, rows: QuerySet[Any], uid: str) -> Any:
         """Return a location, or an EVSE or connector in it."""
-        return self.success(parts.read(self.meant(), uid))
+        return parts.read(rows, uid)
 
 
 class TariffReceiver(ReceiverViewSet):
@@ -89,9 +98,9 @@ class TariffReceiver(ReceiverViewSet):
     def destroy(self, request: Request, uid: str, **named: str) -> Response:
         """Delete a tariff for future use, and tell everybody who has it."""
         owner = self.addressed(named)
-        place = self.place(owner, uid)
-        self.admit(place)
-        tariff = cast(Tariff, owned.delete(place, self.missing))
+        if answer := self.pass_on(owner):
+            return answer
+        tariff = cast(Tariff, owned.delete(self.place(owner, uid), self.missing))
         used = tariff.used_at()
         told = f"Deleted, though location {used} still refers to it" if used else "Success"
         return self.success(message=told)

@@ -15,8 +15,7 @@ from hub.ocpi.errors import Invalid, NotFound
 from hub.ocpi.messages import Ids, Route
 from hub.ocpi.versions import SENDER
 from parties import authentication, far_pages, relay, routing
-from parties.errands import only
-from parties.forwarding import Outgoing
+from parties.forwarding import Outgoing, only
 from parties.models import Errand, FarPage
 from parties.routing import Decision
 from parties.viewsets import OcpiViewSet

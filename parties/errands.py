@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from hub.ocpi.errors import HubError, OcpiError, TimedOut
 from parties import forwarding, relay
-from parties.forwarding import Relayed
+from parties.forwarding import Relayed, only
 from parties.models import Errand
 from parties.relay import Order
 from parties.routing import Decision
@@ -80,8 +80,3 @@ def readable(answer: Relayed) -> Relayed:
     if answer.succeeded and not (isinstance(data, dict) and isinstance(data.get("result"), str)):
         raise HubError("the receiver answers with success, but without a result")
     return Relayed(answer.http, answer.code, answer.message, data)
-
-
-def only(data: Any) -> Any:
-    """Return the object of a list that has one: some partners wrap single objects."""
-    return data[0] if isinstance(data, list) and len(data) == 1 else data

@@ -10,6 +10,7 @@ import re
 import secrets
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 from django.conf import settings
@@ -17,7 +18,8 @@ from django.utils import timezone
 
 from hub import egress
 from hub.ocpi.errors import NotFound
-from parties import calling, keys
+from hub.ocpi.messages import Address
+from parties import calling, keys, routing
 from parties.forwarding import Outgoing, Relayed
 from parties.models import FarPage, Platform
 
@@ -38,11 +40,30 @@ def headers(relayed: Relayed, outgoing: Outgoing, url: str) -> dict[str, str]:
     return found
 
 
-def listed(relayed: Relayed) -> Relayed:
-    """Return a page whose data is a list, as that of every page is."""
-    if not relayed.succeeded or isinstance(relayed.data, list):
+def listed(relayed: Relayed, outgoing: Outgoing) -> Relayed:
+    """Return a page whose data is a list, of what its reader may see.
+
+    A CPO that knows only the hub may well show all its sessions: those of other eMSPs' drivers
+    end here.
+    """
+    if not relayed.succeeded:
         return relayed
-    return replace(relayed, data=[] if relayed.data is None else [relayed.data])
+    single = [] if relayed.data is None else [relayed.data]
+    items = relayed.data if isinstance(relayed.data, list) else single
+    shown = [item for item in items if _may_see(item, outgoing)]
+    if len(shown) < len(items):
+        logger.warning("objects of others were shown", extra={"kind": outgoing.module})
+    return replace(relayed, data=shown)
+
+
+def _may_see(item: Any, outgoing: Outgoing) -> bool:
+    if outgoing.module not in routing.HELD:
+        return True
+    token = item.get("cdr_token") if isinstance(item, dict) else None
+    if not isinstance(token, dict):
+        return False
+    owner = Address.of(str(token.get("country_code")), str(token.get("party_id")))
+    return owner == outgoing.sender.party.address
 
 
 def find(secret: str, reader: Platform) -> FarPage:

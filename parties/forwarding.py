@@ -166,6 +166,11 @@ def relayed(answer: client.Answer, method: str, *, missing: int = 0) -> Relayed:
     return Relayed(_http(answer, method), answer.code, answer.message, answer.data, answer.headers)
 
 
+def only(data: Any) -> Any:
+    """Return the object of a list that has one: some partners wrap single objects."""
+    return data[0] if isinstance(data, list) and len(data) == 1 else data
+
+
 def _refuse_refusal(answer: client.Answer) -> None:
     if answer.http in {401, 403}:
         raise NotConnected(f"the receiver refuses the hub's call (HTTP {answer.http})")

@@ -13,16 +13,16 @@ from hub.ocpi.errors import Invalid, NotFound, Problem
 from hub.ocpi.messages import Address
 from hub.ocpi.pagination import Page
 from hub.ocpi.versions import RECEIVER, SENDER, endpoint_url
-from parties import owned, routing
+from parties import forwarding, owned, routing
+from parties.direct import DirectViewSet
 from parties.merging import Amendment, Body
 from parties.models import Dialect, OwnedObject, Role
 from parties.v22 import Draft
-from parties.viewsets import OcpiViewSet
 
 PAGE_BYTES = 4 * 1024 * 1024
 
 
-class ReceiverViewSet(OcpiViewSet):
+class ReceiverViewSet(DirectViewSet):
     """Takes the pushes of a module and lets the owner read back what the hub holds.
 
     `named` are the country code and party id of the URL. Source: OCPI 2.2.1,
@@ -35,14 +35,19 @@ class ReceiverViewSet(OcpiViewSet):
 
     def retrieve(self, request: Request, uid: str, **named: str) -> Response:
         """Return the stored object to its owner."""
-        return self.success(self.stored(self.addressed(named), uid))
+        owner = self.addressed(named)
+        party = owner.party
+        if far := self.far(owner, party.country_code, party.party_id, *self.segments):
+            return self.ask(far, self.missing.status_code)
+        return self.success(self.stored(owner, uid))
 
     def update(self, request: Request, uid: str, **named: str) -> Response:
         """Create or replace an object and owe it to its receivers."""
         owner = self.addressed(named)
         draft = self.draft(owner, uid)
         self.agree(owner, uid, draft.body)
-        self.admit(self.place(owner, uid, draft.body), draft.body)
+        if answer := self.pass_on(owner, draft.body):
+            return answer
         raw = draft.raw if draft.repairs else None
         push = owned.Push(self.model, owner, draft.body, raw=raw)
         return self.answer(owned.put(push), draft.message)
@@ -51,6 +56,8 @@ class ReceiverViewSet(OcpiViewSet):
         """Change some members of an object and owe the change to its receivers."""
         owner = self.addressed(named)
         draft = self.partial_draft(owner)
+        if answer := self.pass_on(owner, draft.body):
+            return answer
         place, tail = self.target(owner, uid, draft.body)
         return self.amend(place, Amendment("PATCH", tail, draft.body), draft.message)
 
@@ -104,17 +111,14 @@ class ReceiverViewSet(OcpiViewSet):
         if body[key].upper() != uid.upper():
             raise Invalid(f"the body's {key} {body[key]} is not the URL's {uid}")
 
-    def admit(self, place: owned.Place, body: Body | None = None) -> None:
-        """Refuse what is addressed to one party only; `body` is there when it is whole."""
-        routing.require_broadcast(self.route, place.owner, self.module)
-
     def amend(self, place: owned.Place, amendment: Amendment, message: str) -> Response:
         """Change a part of an object and answer."""
-        self.admit(place)
         return self.answer(owned.amend(place, amendment, self.missing), message)
 
     def answer(self, kept: owned.Kept, message: str) -> Response:
         """Say what became of a push."""
+        if self.module in routing.BROADCASTABLE:
+            self.decided(routing.broadcasted(kept.receivers))
         if kept.change is owned.Change.STALE:
             message = "Ignored: older than what the hub holds"
         if kept.oddities:
@@ -122,17 +126,24 @@ class ReceiverViewSet(OcpiViewSet):
         return self.success(created=kept.change is owned.Change.CREATED, message=message)
 
 
-class SenderViewSet(OcpiViewSet):
-    """Lists what a caller may see of a module, from the hub's store, oldest first."""
+class SenderViewSet(DirectViewSet):
+    """Lists what a caller may see of a module, from the hub's store, oldest first.
+
+    `singly` tells that partners show single objects as well, which OCPI knows of locations only.
+    """
 
     interface = SENDER
     model: ClassVar[type[OwnedObject]]
     missing: ClassVar[type[NotFound]] = NotFound
+    singly: ClassVar[bool] = False
 
     def list(self, request: Request, version: str) -> Response:
         """Return one page; its headers say where the next one is."""
+        reader = self.sender()
+        if far := self.far(reader):
+            return self.relay_page(far, forwarding.url_of(far))
         page = Page.of(request.query_params)
-        rows = filtered(self.visible(self.sender()), page)
+        rows = filtered(self.meant(reader), page)
         texts = affordable(rows[page.offset : page.offset + page.limit])
         url = endpoint_url(version, self.module, SENDER)
         headers = page.headers(url, total=rows.count(), shown=len(texts))
@@ -140,12 +151,19 @@ class SenderViewSet(OcpiViewSet):
 
     def retrieve(self, request: Request, version: str, uid: str) -> Response:
         """Return one object; an id that two owners use needs OCPI-to-*."""
-        return self.success(one(self.meant().filter(uid__iexact=uid), self.missing))
+        reader = self.sender()
+        if self.singly and (far := self.far(reader, *self.segments)):
+            return self.ask(far, self.missing.status_code)
+        return self.success(self.found(self.meant(reader), uid))
 
-    def meant(self) -> QuerySet[Any]:
-        """Return what the caller may see, of the party that it names, if it names one."""
-        rows = self.visible(self.sender())
-        if self.route.to and self.route.to != routing.hub_address():
+    def found(self, rows: QuerySet[Any], uid: str) -> Any:
+        """Return the object with an id."""
+        return one(rows.filter(uid__iexact=uid), self.missing)
+
+    def meant(self, reader: Role) -> QuerySet[Any]:
+        """Return what a party may see, of the owner that it names, if it names one."""
+        rows = self.visible(reader)
+        if self.route.to and not routing.for_hub(self.route, reader):
             rows = rows.filter(
                 owner__country_code=self.route.to.country_code,
                 owner__party_id=self.route.to.party_id,

@@ -38,10 +38,11 @@ class Change(Enum):
 
 @dataclass(frozen=True)
 class Kept:
-    """What became of a push, and what about it was odd."""
+    """What became of a push, how many are told of it, and what about it was odd."""
 
     change: Change
     oddities: tuple[str, ...] = ()
+    receivers: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,14 +150,18 @@ def delete(place: Place, missing: type[NotFound] = NotFound) -> OwnedObject:
     return cast(OwnedObject, item)
 
 
-def owe(item: OwnedObject, receivers: RoleQuerySet) -> None:
-    """Owe an object to roles and wake the drains of their platforms after the commit."""
+def owe(item: OwnedObject, receivers: RoleQuerySet) -> int:
+    """Owe an object to roles and wake the drains of their platforms after the commit.
+
+    Return how many roles there are.
+    """
     pairs = set(receivers.values_list("pk", "platform_id"))
     if not pairs:
-        return
+        return 0
     delivery.owe(item, [role for role, _ in pairs])
     platforms = sorted({platform for _, platform in pairs})
     transaction.on_commit(partial(waking.wake, platforms))
+    return len(pairs)
 
 
 def find(module: str, owner: Party) -> QuerySet[Any]:
@@ -180,7 +185,7 @@ def _owed(item: OwnedObject, push: Push, kept: Kept) -> Kept:
     """Owe a changed object to those who are to be told of it."""
     if kept.change in {Change.CREATED, Change.REPLACED}:
         everybody = routing.broadcast(item.module, push.owner)
-        owe(item, item.audience(everybody))
+        kept = replace(kept, receivers=owe(item, item.audience(everybody)))
     return kept
 
 

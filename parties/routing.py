@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 
-from hub.ocpi.errors import Invalid, OcpiError, UnknownReceiver
+from hub.ocpi.errors import Invalid, UnknownReceiver
 from hub.ocpi.messages import Address, Route
 from hub.ocpi.versions import RECEIVER, SENDER
 from parties import policy
@@ -17,6 +17,7 @@ from parties.models import Endpoint, Platform, Role, RoleQuerySet
 
 BROADCASTABLE = frozenset({"locations", "tariffs", "tokens"})
 HELD = frozenset({"sessions", "cdrs"})  # owed to the payer, whoever is addressed
+STORED = BROADCASTABLE | HELD | {"hubclientinfo"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def decide(asked: Asked, sender: Role) -> Decision:
     """
     if asked.route.to and not for_hub(asked.route, sender):
         return direct(addressee(asked.route.to, asked.module, asked.interface))
-    if asked.method == "GET" and asked.module in BROADCASTABLE | HELD:
+    if asked.method == "GET" and asked.module in STORED:
         return Decision("store")
     if asked.interface == RECEIVER and asked.module in BROADCASTABLE:
         return Decision("broadcast")
@@ -74,22 +75,23 @@ def opened(receiver: Role, key: str) -> Decision:
     return Decision(f"open: {receiver.party} by {key}", receiver)
 
 
-def broadcasted(receivers: RoleQuerySet) -> Decision:
-    """Return the decision that an object goes to several parties, as many as there are now."""
-    count = receivers.count()
-    return Decision(f"broadcast: {count} receiver{'' if count == 1 else 's'}")
+def broadcasted(receivers: int) -> Decision:
+    """Return the decision that an object goes to several parties, as many as are told of it."""
+    return Decision(f"broadcast: {receivers} receiver{'' if receivers == 1 else 's'}")
 
 
-def custody(route: Route, sender: Role, payer: Role | None) -> Decision:
+def custody(route: Route, sender: Role, payer: Address | None) -> Decision:
     """Return the decision on a session or CDR: the hub keeps it and owes it to its payer.
 
     Raises Invalid when it is addressed to another party than its token's owner.
     """
-    if payer is None:
-        return Decision("held")
-    require_payer(route, sender, payer.party.address)
     addressed = not for_hub(route, sender)
-    return direct(payer) if addressed else opened(payer, "cdr_token")
+    if addressed and payer and route.to != payer:
+        raise Invalid(f"OCPI-to-* names {route.to}, but the token belongs to {payer}")
+    role = emsp_role(payer) if payer else None
+    if role is None:
+        return Decision("held")
+    return direct(role) if addressed else opened(role, "cdr_token")
 
 
 def addressee(address: Address, module: str, interface: str) -> Role:
@@ -118,21 +120,6 @@ def broadcast(module: str, sender: Role) -> RoleQuerySet:
     opposite = policy.BROADCAST_TO[sender.role]
     receivers = Role.objects.receiving(module).filter(role__in=opposite)
     return receivers.exclude(party=sender.party)
-
-
-def require_broadcast(route: Route, sender: Role, module: str) -> None:
-    """Refuse a broadcastable object that is addressed to one party only."""
-    if route.to is None or for_hub(route, sender):
-        return
-    addressee(route.to, module, RECEIVER)
-    raise OcpiError(f"{module} go to everybody: leave OCPI-to-* out or name {hub_address()}")
-
-
-def require_payer(route: Route, sender: Role, payer: Address) -> None:
-    """Refuse a session or CDR that is addressed to another party than its token's owner."""
-    if for_hub(route, sender) or route.to == payer:
-        return
-    raise Invalid(f"OCPI-to-* names {route.to}, but the token belongs to {payer}")
 
 
 def owners(module: str, uid: str, **conditions: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from hub import health
-from parties import alive, delivery, journal, keys, registration, waking
+from parties import alive, delivery, far_pages, journal, keys, registration, waking
 from parties.models import Platform
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,9 @@ def probe() -> None:
 
 @shared_task(name="parties.reconnect")
 def reconnect() -> None:
-    """Ask the push-only platforms whether their URL answers by now, and forget expired tokens."""
+    """Ask the push-only platforms whether their URL answers by now; forget what has expired."""
     keys.forget_expired()
+    far_pages.forget()
     for platform in registration.push_only():
         _try_again(platform)
 

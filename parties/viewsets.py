@@ -108,8 +108,8 @@ class OcpiViewSet(ViewSet):
 
     @cached_property
     def route(self) -> Route:
-        """Return the routing headers of the request."""
-        return Route.from_headers(self.request.headers)
+        """Return the routing headers of the request, if its module has any."""
+        return Route.from_headers(self.request.headers) if self.routed else Route()
 
     @cached_property
     def roles(self) -> list[Role]:
@@ -203,7 +203,7 @@ class OcpiViewSet(ViewSet):
         answer = forwarding.call(outgoing.receiver.platform, outgoing, url)
         relayed = forwarding.relayed(answer, "GET")
         headers = far_pages.headers(relayed, outgoing, url)
-        return self.relay(far_pages.listed(relayed), headers)
+        return self.relay(far_pages.listed(relayed, outgoing), headers)
 
     def success(
         self,
