@@ -184,8 +184,7 @@ def _bare(answer: client.Answer, method: str, missing: int) -> Relayed:
         return Relayed(404, missing or 2000, "the receiver has no such object")
     if answer.http == 405 and method == "GET":
         return Relayed(405, 2000, "the receiver does not offer this")
-    empty = answer.http == 204 or answer.headers.get("Content-Length") == "0"
-    if method != "GET" and 200 <= answer.http < 300 and empty:
+    if method != "GET" and answer.silent:
         return Relayed(200, 1000, "Success")
     raise HubError(f"the receiver answers HTTP {answer.http} without an OCPI envelope")
 
