@@ -1,13 +1,15 @@
 """Parties, platforms and deliveries for the hub's staff."""
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -19,6 +21,9 @@ OWED = Q(
     roles__deliveries__state="live",
     roles__deliveries__wanted__gt=F("roles__deliveries__acknowledged"),
 )
+
+ROTATE_AFTER = timedelta(days=31)
+_TOKENS = Key.objects.filter(platform=OuterRef("pk"), purpose="access").values("created_at")
 
 
 class RoleInline(ReadOnlyInline):
@@ -39,24 +44,54 @@ class KeyInline(ReadOnlyInline):
     """The tokens issued to a platform, as far as they may be seen again."""
 
     model = Key
-    fields = ("purpose", "hint", "created_at", "expires_at", "used_at")
+    fields = ("purpose", "hint", "age", "created_at", "last_used_at", "expires_at", "used_at")
+    readonly_fields = ("age",)
+
+    @admin.display(description=_("age"))
+    def age(self, key: Key) -> str:
+        """Return for how long it has been good."""
+        return timesince(key.created_at)
 
 
 @admin.register(Platform)
 class PlatformAdmin(ReadOnlyAdmin):
     """Connections, and what each is owed."""
 
-    list_display = ("name", "state", "dialect", "version", "owed", "failures", "paused_until")
-    list_filter = ("state", "dialect", "version")
+    list_display = (
+        *("name", "state", "dialect", "version", "token_age", "waits"),
+        *("owed", "failures", "paused_until"),
+    )
+    list_filter = ("state", "dialect", "version", ("proposal", admin.EmptyFieldListFilter))
     search_fields = ("name", "roles__party__party_id", "versions_url")
-    exclude = ("sealed_token",)
-    readonly_fields = ("messages",)
+    exclude = ("sealed_token", "previous_sealed_token")
+    readonly_fields = ("messages", "wish")
     inlines = (RoleInline, EndpointInline, KeyInline, QuirkInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:
         """Count what is owed in the same query."""
         rows: QuerySet[Platform] = super().get_queryset(request)
-        return rows.annotate(owed_count=Count("roles__deliveries", OWED))
+        return rows.annotate(
+            owed_count=Count("roles__deliveries", OWED), token_since=Subquery(_TOKENS)
+        )
+
+    @admin.display(description=_("its token is old"), ordering="-token_since")
+    def token_age(self, platform: Any) -> str:
+        """Return for how long it has had its token; one a month is advised."""
+        since = platform.token_since
+        if since is None:
+            return "-"
+        late = timezone.now() - since > ROTATE_AFTER
+        return _("%s: change it") % timesince(since) if late else timesince(since)
+
+    @admin.display(description=_("waits for us"), boolean=True)
+    def waits(self, platform: Platform) -> bool:
+        """Tell whether it would like to change something that only a person may."""
+        return platform.proposal is not None
+
+    @admin.display(description=_("would like to change"))
+    def wish(self, platform: Platform) -> SafeString | str:
+        """Return what it would like to change."""
+        return pretty(platform.proposal) if platform.proposal else "-"
 
     @admin.display(description=_("messages"))
     def messages(self, platform: Platform) -> SafeString:

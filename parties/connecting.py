@@ -22,7 +22,7 @@ from hub.ocpi.types.basic import CredentialsToken
 from parties import calling, handshake, invitations, keys, leaving, proposals, registration
 from parties.handshake import Calls, Found, UnknownHost
 from parties.invitations import InvitationError
-from parties.models import Key, Party, Platform, Role
+from parties.models import Exchange, Key, Party, Platform, Role
 from parties.registration import ForeignRoles, Terms
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def connect(plan: Plan, *, joined: Joined = lambda party: None) -> Platform:
             return _settled(platform, plan, key, answered, joined)
     finally:
         if new:
-            Platform.objects.filter(pk=platform.pk, state=_State.INVITED, roles=None).delete()
+            _drop_unless_connected(platform)
 
 
 def rotate(platform: Platform) -> str:
@@ -198,6 +198,15 @@ def _prepared(plan: Plan) -> tuple[Platform, bool]:
         raise CannotConnect(f"{plan.address} is {platform.get_state_display()} already")
     platform.hosts = plan.hosts or platform.hosts
     return platform, False
+
+
+@transaction.atomic
+def _drop_unless_connected(platform: Platform) -> None:
+    """Delete a platform that was made for an attempt; what was said stays in the journal."""
+    failed = Platform.objects.filter(pk=platform.pk, state=_State.INVITED, roles=None)
+    if failed.exists():
+        Exchange.objects.filter(platform=platform).update(platform=None)
+        failed.delete()
 
 
 def _settled(

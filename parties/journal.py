@@ -31,7 +31,7 @@ from django.utils import timezone
 from hub.ocpi.messages import Ids, Route
 from parties import quirks
 from parties.masking import READ, Mask
-from parties.models import Exchange
+from parties.models import Exchange, Platform
 
 logger = logging.getLogger(__name__)
 LIMIT = 5_000  # exchanges that wait to be written
@@ -211,10 +211,19 @@ def write(rows: Sequence[Mapping[str, Any]]) -> None:
             _copy(cursor, rows)
     except (DataError, IntegrityError):
         if len(rows) == 1:
-            logger.exception("an exchange does not fit into the journal")
+            _write_alone(rows[0])
             return
         for row in rows:
             write([row])
+
+
+def _write_alone(row: Mapping[str, Any]) -> None:
+    """Keep a row that was refused: without its platform, if that was deleted meanwhile."""
+    platform = row["platform_id"]
+    if platform is None or Platform.objects.filter(pk=platform).exists():
+        logger.exception("an exchange does not fit into the journal")
+        return
+    write([{**row, "platform_id": None}])
 
 
 def _copy(cursor: Any, rows: Sequence[Mapping[str, Any]]) -> None:

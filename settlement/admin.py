@@ -19,8 +19,10 @@ from django.utils.translation import gettext_lazy as _
 
 from cdrs.models import Cdr, Period
 from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
+from parties.models import Platform
 from settlement import tasks
 from settlement.calendar import closable_from
+from settlement.connections import ConnectionAdmin
 from settlement.models import (
     Cell,
     Document,
@@ -31,6 +33,9 @@ from settlement.models import (
     SelfBillingAgreement,
     VatRule,
 )
+
+admin.site.unregister(Platform)
+admin.site.register(Platform, ConnectionAdmin)
 
 
 class LineInline(ReadOnlyInline):

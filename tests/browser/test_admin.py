@@ -15,6 +15,7 @@ PAGES = [
     "locations/location/",
     "locations/tariff/",
     "parties/platform/",
+    "parties/platform/connect/",
     "parties/party/",
     "parties/delivery/",
     "parties/user/",

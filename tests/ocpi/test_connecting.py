@@ -13,9 +13,9 @@ from django.core.management import CommandError, call_command
 from hub.ocpi.messages import Address
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
-from parties import connecting, handshake, keys, leaving, registration
+from parties import connecting, handshake, journal, keys, leaving, registration
 from parties.connecting import CannotConnect
-from parties.models import Endpoint, Key, Party, Platform, Role
+from parties.models import Endpoint, Exchange, Key, Party, Platform, Role
 from settlement.models import LegalEntity
 from tests.partners import InProcess
 from tests.speaking import Speaker, invited, joined
@@ -173,6 +173,24 @@ def test_a_failure_leaves_nothing_and_it_can_be_repeated(partner, fault, module)
     assert nothing_is_left()
     partner.misbehave(Fault.OK)
     assert connecting.connect(plan(partner)).state == "connected"
+
+
+@pytest.mark.ocpi("X-02")
+@pytest.mark.parametrize("written", ["meanwhile", "afterwards"])
+def test_what_was_said_stays_in_the_journal(partner, written):
+    def look(received):
+        if written == "meanwhile":
+            journal.flush()
+
+    partner.script = look
+    partner.misbehave(Fault.GARBAGE, module="credentials")
+    with pytest.raises(CannotConnect):
+        connecting.connect(plan(partner))
+    journal.flush()
+    assert nothing_is_left()
+    out = Exchange.objects.filter(direction="out").order_by("pk")
+    assert [item.method for item in out] == ["GET", "GET", "POST"]
+    assert partner.token not in str(list(Exchange.objects.values()))
 
 
 @pytest.mark.ocpi("C-15")
