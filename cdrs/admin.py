@@ -7,8 +7,8 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from cdrs.models import Cdr, Finding, Session, Token
-from hub.readonly import ReadOnlyInline
+from cdrs.models import Authorization, Cdr, Finding, Session, Token
+from hub.readonly import ReadOnlyAdmin, ReadOnlyInline
 from parties.admin import ObjectAdmin
 
 
@@ -17,6 +17,16 @@ class FindingInline(ReadOnlyInline):
 
     model = Finding
     fields = ("code", "severity", "text", "found_at", "cleared_at")
+
+
+@admin.register(Authorization)
+class AuthorizationAdmin(ReadOnlyAdmin):
+    """What eMSPs have said when they were asked."""
+
+    list_display = ("at", "cpo", "emsp", "token_type", "location_uid", "allowed", "status_code")
+    list_filter = ("allowed", "token_type", "emsp")
+    list_select_related = ("cpo", "emsp")
+    search_fields = ("token_uid", "reference")
 
 
 @admin.register(Cdr)

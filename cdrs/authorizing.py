@@ -33,15 +33,16 @@ class AuthorizeViewSet(OcpiViewSet):
     ) -> Response:
         """Return what the eMSP says of a token, and keep it for matching CDRs."""
         sender = self.sender()
-        place = self.valid_body(types.LocationReferences) if self.content else {}
+        place = self.valid_body(types.LocationReferences) if self.content else None
         named = Address.of(country_code, party_id) if country_code else None
         receiver, token = self.owner_of(uid, sender, named)
         kind = request.query_params.get("type") or (token.type if token else "")
         uid = token.uid if token else uid
-        outgoing = self.outgoing(sender, receiver, uid, "authorize", query=self.query(kind))
+        changes = {"query": self.query(kind), "content": self.content_of(place) if place else None}
+        outgoing = self.outgoing(sender, receiver, uid, "authorize", **changes)
         answer = forwarding.forward(outgoing)
         relayed = authorization(forwarding.relayed(answer, "POST", missing=2004))
-        keep(uid, kind, sender, receiver, place, relayed)
+        keep(uid, kind, sender, receiver, place or {}, relayed)
         return self.relay(relayed)
 
     def owner_of(self, uid: str, sender: Role, named: Address | None) -> tuple[Role, Token | None]:

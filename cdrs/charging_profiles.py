@@ -98,10 +98,10 @@ class ProfileSender(OcpiViewSet):
 
     def update(self, request: Request, version: str, uid: str) -> Response:
         """Pass an active profile on to the eMSP or SCSP."""
-        self.valid_body(types.ActiveChargingProfile)
+        content = self.content_of(self.valid_body(types.ActiveChargingProfile))
         sender = self.sender()
         receiver = self.receiver(uid, sender)
-        answer = forwarding.forward(self.outgoing(sender, receiver, uid))
+        answer = forwarding.forward(self.outgoing(sender, receiver, uid, content=content))
         relayed = forwarding.relayed(answer, "PUT")
         return self.success(message=relayed.message) if relayed.succeeded else self.relay(relayed)
 

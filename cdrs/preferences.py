@@ -29,12 +29,13 @@ class PreferencesViewSet(OcpiViewSet):
 
     def update(self, request: Request, version: str, uid: str) -> Response:
         """Set the preferences of a session of the caller's own tokens."""
-        self.valid_body(types.ChargingPreferences)
+        content = self.content_of(self.valid_body(types.ChargingPreferences))
         sender = self.sender()
         if sender.role == Role.Kind.SCSP:
             raise Forbidden("only the owner of the session's token may set preferences")
         receiver = self.receiver(uid, sender)
-        outgoing = self.outgoing(sender, receiver, uid, "charging_preferences")
+        path = (uid, "charging_preferences")
+        outgoing = self.outgoing(sender, receiver, *path, content=content)
         return self.relay(forwarding.relayed(forwarding.forward(outgoing), "PUT"))
 
     def receiver(self, uid: str, sender: Role) -> Role:

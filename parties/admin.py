@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
 from parties.journal_admin import QuirkInline, messages_of
-from parties.models import Delivery, Endpoint, Key, Party, Platform, Role, User
+from parties.models import Delivery, Endpoint, Errand, Key, Party, Platform, Role, User
 
 OWED = Q(
     roles__deliveries__state="live",
@@ -102,6 +102,28 @@ class PlatformAdmin(ReadOnlyAdmin):
     def owed(self, platform: Any) -> int:
         """Return how many objects it has not acknowledged in their present version."""
         return int(platform.owed_count)
+
+
+@admin.register(Errand)
+class ErrandAdmin(ReadOnlyAdmin):
+    """Commands and the like that were passed on, and what became of them."""
+
+    list_display = ("action", "sender", "receiver", "state", "created_at", "result_at")
+    list_filter = ("module", "action", "state")
+    list_select_related = ("sender__party", "receiver__party")
+    search_fields = ("subject", "correlation_id")
+    exclude = ("response_url", "answer", "result")
+    readonly_fields = ("answered", "resulted")
+
+    @admin.display(description=_("answer"))
+    def answered(self, errand: Errand) -> SafeString:
+        """Return what the receiver answered at once."""
+        return pretty(errand.answer)
+
+    @admin.display(description=_("result"))
+    def resulted(self, errand: Errand) -> SafeString:
+        """Return what came of it."""
+        return pretty(errand.result)
 
 
 @admin.register(Party)

@@ -9,7 +9,6 @@ from typing import Any
 
 from rest_framework.response import Response
 
-from hub.ocpi import json
 from hub.ocpi.versions import RECEIVER
 from parties import forwarding, routing
 from parties.forwarding import Outgoing, only
@@ -29,9 +28,7 @@ class DirectViewSet(OcpiViewSet):
         receiver = self.decide(owner).receiver
         if receiver is None:
             return None
-        content = self.content
-        if body is not None and body != self.body():
-            content = json.dumps(body)
+        content = None if body is None else self.content_of(body)
         party = owner.party
         path = (party.country_code, party.party_id, *self.segments)
         return self.ask(self.outgoing(owner, receiver, *path, content=content))

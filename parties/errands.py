@@ -42,6 +42,7 @@ class ErrandViewSet(OcpiViewSet):
     def handle_exception(self, exc: Exception) -> Any:
         """Answer an error of OCPI as a rejection, unless it lists problems."""
         if isinstance(exc, OcpiError) and exc.http_status == 200 and not exc.problems:
+            self.explain(exc)
             return self.relay(relay.rejected(exc))
         return super().handle_exception(exc)
 

@@ -20,11 +20,13 @@ from hub.ocpi.envelope import OcpiRenderer, envelope, error_response
 from hub.ocpi.errors import (
     Invalid,
     MethodNotAllowed,
+    NotEnoughInformation,
     NotFound,
     NotJson,
     OcpiError,
     TooLarge,
     Unauthorized,
+    UnknownReceiver,
 )
 from hub.ocpi.messages import Address, Ids, Route
 from parties import far_pages, forwarding, policy, routing
@@ -173,6 +175,10 @@ class OcpiViewSet(ViewSet):
         """Return the body to the byte, None when there is none."""
         return self.request._request.body or None
 
+    def content_of(self, body: Any) -> bytes | None:
+        """Return a body as it goes on: to the byte, unless it had to be put into order."""
+        return self.content if body == self.body() else json.dumps(body)
+
     def outgoing(self, sender: Role, receiver: Role, *path: str, **changes: Any) -> Outgoing:
         """Return the request as it goes on, with another query or content where that is given."""
         ids: Ids = self.request._request.ocpi_ids  # type: ignore[attr-defined]
@@ -253,10 +259,18 @@ class OcpiViewSet(ViewSet):
             return receiver.party.address
         return hub_address()
 
+    def explain(self, exc: Exception) -> None:
+        """Tell in the answer and in the log that the request went nowhere, and why."""
+        if isinstance(exc, UnknownReceiver):
+            self.decided("refused: unknown receiver")
+        elif isinstance(exc, NotEnoughInformation):
+            self.decided("refused: several receivers")
+
     def handle_exception(self, exc: Exception) -> Any:
         """Turn every exception into an envelope."""
         if not isinstance(exc, OcpiError | exceptions.APIException):
             logger.exception("unexpected error")
+        self.explain(exc)
         return error_response(_as_ocpi(exc, ", ".join(self.allowed_methods)))
 
 

@@ -266,7 +266,7 @@ class Recorder:
         self.told: list[tuple[str, dict]] = []
 
     def __getattr__(self, name: str):
-        def call(item: dict) -> client.Answer:
+        def call(item: object, **more: object) -> client.Answer:
             self.told.append((name, item))
             return client.Answer(200, 1000, "", None, {})
 
@@ -282,7 +282,8 @@ def test_live_traffic_goes_on_where_it_was(
     traffic = live.Live(partners, world, Notes(tmp_path / "notes.json"), Event())
     traffic.perform(7, now)
     names = [name for name, _ in recorder.told]
-    assert names == ["publish_location", *["send_session"] * 3, "send_cdr", "publish_location"]
+    shown = ["publish_location", *["send_session"] * 3, "send_cdr", "publish_location"]
+    assert names == shown
     statuses = [item["status"] for name, item in recorder.told if name == "send_session"]
     assert statuses == ["ACTIVE", "ACTIVE", "COMPLETED"]
     before = recorder.told[1:-1]
@@ -292,6 +293,26 @@ def test_live_traffic_goes_on_where_it_was(
     traffic.perform(8, now)
     ids = {item["id"] for name, item in recorder.told if name == "send_cdr"}
     assert len(ids) == 2
+
+
+def test_cards_are_asked_for_and_apps_are_not(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "SECONDS", (0.0, 0.0))
+    seen = set()
+    for number in range(8):
+        recorder = Recorder()
+        traffic = live.Live(
+            dict.fromkeys(CPOS, recorder), world, Notes(tmp_path / "notes.json"), Event()
+        )
+        traffic.perform(number, datetime(2026, 11, 20, 12, tzinfo=UTC))
+        asked = [item for name, item in recorder.told if name == "authorize"]
+        [cdr] = [item for name, item in recorder.told if name == "send_cdr"]
+        card = cdr["cdr_token"]["type"] == "RFID"
+        assert asked == ([cdr["cdr_token"]["uid"]] if card else [])
+        assert cdr["auth_method"] == ("AUTH_REQUEST" if card else "COMMAND")
+        seen.add(card)
+    assert seen == {True, False}
 
 
 def test_the_past_has_mistakes_and_one_late_cdr(world: World) -> None:

@@ -52,13 +52,13 @@ class Outlet:
 
 @dataclass(frozen=True)
 class Charge:
-    """One charge: where, by whom, its stages, and whether a command of the eMSP started it."""
+    """One charge: where, by whom, its stages, and how it was allowed, unless the token tells."""
 
     uid: str
     outlet: Outlet
     token: Item
     stages: tuple[Stage, ...]
-    by_command: bool = False
+    auth_method: str = ""
 
     @property
     def started_at(self) -> datetime:
@@ -179,8 +179,8 @@ def _energy(power_kw: int, duration: timedelta) -> Decimal:
 
 
 def _auth_method(charge: Charge) -> str:
-    by_command = charge.by_command or charge.token["type"] == "APP_USER"
-    return "COMMAND" if by_command else "WHITELIST"
+    usual = "COMMAND" if charge.token["type"] == "APP_USER" else "WHITELIST"
+    return charge.auth_method or usual
 
 
 def _periods(charge: Charge) -> list[Item]:

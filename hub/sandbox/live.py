@@ -55,6 +55,8 @@ class Live:
         chance = random.Random(f"live {number}")  # noqa: S311 - a simulation
         cpo, charge = self._charge(chance, number, now)
         partner, seconds = self.partners[cpo], chance.uniform(*SECONDS)
+        if charge.auth_method:
+            self._ask(partner, charge)
         self._show(partner, charge.outlet, busy=True)
         for progress in PROGRESS:
             self._insist(partner.send_session, session(charge, progress=progress))
@@ -75,7 +77,21 @@ class Live:
             power_kw=min(power, outlet.power_kw),
         )
         uid = f"{cpo.address.party_id}-L{number:06}"
-        return cpo, Charge(uid, outlet, self.world.driver(chance, cpo), stages)
+        token = self.world.driver(chance, cpo)
+        auth_method = "AUTH_REQUEST" if token["type"] == "RFID" else ""
+        return cpo, Charge(uid, outlet, token, stages, auth_method)
+
+    def _ask(self, partner: Partner, charge: Charge) -> None:
+        """Ask the eMSP whether a card may charge; it is whitelisted, so silence stops nobody."""
+        evse = charge.outlet.evse["uid"]
+        place = {"location_id": charge.outlet.location["id"], "evse_uids": [evse]}
+        try:
+            answer = partner.authorize(charge.token["uid"], place=place)
+        except EgressFailedError as error:
+            logger.info("the hub does not answer: %s", error)
+        else:
+            if not answer.succeeded:
+                logger.warning("the hub says HTTP %s, %s", answer.http, answer.message)
 
     def _show(self, partner: Partner, outlet: Outlet, *, busy: bool) -> None:
         """Publish the location with the EVSE as it is now, and its neighbours as they are."""

@@ -166,7 +166,7 @@ def begun(outlet: Outlet, token: Item, now: datetime) -> Charge:
     uid = f"{outlet.cpo['party_id']}-R{secrets.token_hex(4)}"
     started = on_tick(now) - timedelta(seconds=TICK)
     stages = staged(outlet, started, charging=HOUR, parking=timedelta(), power_kw=power(outlet))
-    return Charge(uid, outlet, token, stages, by_command=True)
+    return Charge(uid, outlet, token, stages, auth_method="COMMAND")
 
 
 def ended(charge: Charge, now: datetime) -> Charge:
