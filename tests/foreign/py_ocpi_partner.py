@@ -1,6 +1,6 @@
 """py-ocpi as it is, with a store in memory: a partner of the hub that others wrote.
 
-Runs in an environment of its own (requirements-foreign.lock): `python partner.py PORT`. What
+Runs in an environment of its own (requirements-foreign.lock): `python ... PORT PARTY`. What
 py-ocpi leaves to its user is here (a store, an adapter, the tokens), and a way for the test to look
 into the store and to act as its operator. Its own code answers the hub.
 """
@@ -8,7 +8,7 @@ into the store and to act as its operator. Its own code answers the hub.
 import sys
 from typing import Any
 
-PORT = int(sys.argv[1])
+PORT, PARTY = int(sys.argv[1]), sys.argv[2]
 
 
 def announce() -> None:
@@ -52,7 +52,7 @@ from py_ocpi.modules.tokens.v_2_2_1.schemas import AuthorizationInfo, Token  # n
 from py_ocpi.modules.versions.enums import VersionNumber  # noqa: E402
 
 ROLES = [
-    {"role": role, "country_code": "AT", "party_id": "PYO", "business_details": {"name": "py-ocpi"}}
+    {"role": role, "country_code": "AT", "party_id": PARTY, "business_details": {"name": "py-ocpi"}}
     for role in ("CPO", "EMSP")
 ]
 TOKENS: dict[str, str] = {}  # a token that the hub shows us -> the one that we show it, or ""
@@ -157,7 +157,7 @@ async def held():
 
 @app.post("/test/tokens")
 async def add_token(ours: str = Body(...), theirs: str = Body("")):
-    """Add a pair of tokens."""
+    """Accept a token, and have the one that we show for it; empty before the handshake."""
     TOKENS[ours] = theirs
 
 

@@ -87,12 +87,12 @@ def credentials(url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """Run py-ocpi; yield its URL."""
+def running(party: str) -> Iterator[str]:
+    """Run py-ocpi as a party; yield its URL."""
     assert PYTHON.exists(), "the foreign partner is not installed: run ./ocn test once"
     port = free_port()
     script = ROOT / "tests/foreign/py_ocpi_partner.py"
-    process = subprocess.Popen([PYTHON, script, str(port)], stdout=sys.stderr)
+    process = subprocess.Popen([PYTHON, script, str(port), party], stdout=sys.stderr)
     try:
         url = f"http://127.0.0.1:{port}"
         until(lambda: answers(f"{url}/ocpi/versions"))
@@ -122,7 +122,7 @@ def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
 def foreign(hub: RunningHub) -> Iterator[Foreign]:
     """Have py-ocpi registered as a CPO and an eMSP of its own."""
     invited = hub.manage("add_party", OWN.country_code, OWN.party_id, "CPO,EMSP", "py-ocpi")
-    with running() as url:
+    with running(OWN.party_id) as url:
         partner = Foreign(hub, url)
         partner.register(invited["token"])
         yield partner
@@ -142,6 +142,22 @@ def test_the_handshake_with_both_its_sides(foreign: Foreign):
     answer = foreign.call("GET", "credentials")
     assert answer["data"]["token"] == foreign.token
     assert [role["role"] for role in answer["data"]["roles"]] == ["HUB"]
+
+
+@pytest.mark.ocpi("C-13", "C-15")
+def test_the_hub_registers_itself_with_another_of_its_kind(hub: RunningHub):
+    """Its PUT of credentials has a fault of its own: what was before goes on."""
+    with running("PYH") as url:
+        partner = Foreign(hub, url)
+        partner.knows("invitation-to-the-hub")
+        where = ["--url", f"{url}/ocpi/versions", "--token", "invitation-to-the-hub"]
+        found = hub.manage("connect_party", "AT", "PYH", "CPO,EMSP", "Another", *where)
+        assert (found["state"], found["version"]) == ("connected", "2.2.1")
+        partner.token = partner.held("credentials")["hub"]["credentials"]["token"]
+        assert partner.call("GET", "sender/locations")["status_code"] == 1000
+        refused = hub.run("rotate_token", "AT-PYH")
+        assert (refused.returncode, "500" in refused.stderr) == (1, True), refused.stderr
+        assert partner.call("GET", "sender/locations")["status_code"] == 1000
 
 
 @pytest.mark.ocpi("B-03", "T-07", "T-32")
