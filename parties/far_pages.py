@@ -24,7 +24,7 @@ from parties.forwarding import Outgoing, Relayed
 from parties.models import FarPage, Platform
 
 logger = logging.getLogger(__name__)
-LIFE = timedelta(days=1)
+LIFE = timedelta(hours=1)
 LONGEST = 1000  # characters of such a URL
 KEPT = ("X-Total-Count", "X-Limit")
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")

@@ -29,6 +29,7 @@ from parties.models import Errand, Platform, Role
 LIFE = timedelta(days=1)  # of a callback; that of a reservation lives so long after its end
 LONGEST = timedelta(days=31)
 REPLAY = timedelta(days=1)  # how long the same request is recognised
+LOST = timedelta(minutes=1)  # after which nobody can be waiting for an answer any more
 POLL = 0.1  # seconds, while the same request is answered by another thread
 REJECTED = {"result": "REJECTED", "timeout": 0}
 
@@ -133,6 +134,13 @@ def answer_of(errand: Errand, until: float) -> Relayed | None:
     return Relayed(**errand.answer)
 
 
+def give_up() -> int:
+    """Note that those were not answered whose process was stopped meanwhile; return how many."""
+    now, lost = timezone.now(), Errand.objects.filter(state=Errand.State.RECEIVED)
+    stopped = lost.filter(created_at__lt=now - LOST, answer__isnull=True)
+    return stopped.update(state=Errand.State.TIMEOUT, answered_at=now)
+
+
 def rejected(error: OcpiError) -> Relayed:
     """Return what is answered when a request is not passed on or not answered."""
     return Relayed(error.http_status, error.status_code, error.line, REJECTED)
@@ -206,5 +214,4 @@ def _state_after(answer: Relayed) -> str:
 
 def _is_lost(errand: Errand) -> bool:
     """Tell whether nobody can be working on it any more: the hub was stopped meanwhile."""
-    patience = timedelta(seconds=2 * forwarding.SECONDS)
-    return bool(errand.created_at < timezone.now() - patience)
+    return bool(errand.created_at < timezone.now() - LOST)

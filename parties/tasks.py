@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from hub import health
-from parties import alive, delivery, far_pages, journal, keys, registration, waking
+from parties import alive, delivery, far_pages, journal, keys, registration, relay, waking
 from parties.models import Platform
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def reconnect() -> None:
     """Ask the push-only platforms whether their URL answers by now; forget what has expired."""
     keys.forget_expired()
     far_pages.forget()
+    relay.give_up()
     for platform in registration.push_only():
         _try_again(platform)
 

@@ -19,7 +19,7 @@ from hub.ocpi.messages import Address, Ids, Route
 from hub.ocpi.versions import RECEIVER
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
-from parties import forwarding, relay
+from parties import forwarding, relay, tasks
 from parties.callbacks import CallbackViewSet
 from parties.forwarding import Relayed
 from parties.models import Errand, Platform
@@ -212,6 +212,7 @@ def test_an_id_that_leads_to_nobody_or_to_two_is_not_guessed_at(
 ) -> None:
     unclear = start(emsp)
     assert (unclear.http, unclear.code, unclear.data) == (200, 2002, REJECTED)
+    assert unclear.headers["X-Hub-Decision"] == "refused: several receivers"
     assert start(emsp, evse_uid="e2").headers["X-Hub-Decision"].startswith("open: NL*TWO")
     assert start(emsp, to=cpo.address).data["result"] == "ACCEPTED"
     unknown = start(emsp, location_id="L9")
@@ -546,17 +547,19 @@ def test_what_the_emsp_says_to_a_result_reaches_the_cpo(cpo: Partner, emsp: Part
 
 def test_a_result_that_is_quicker_than_the_answer_counts(cpo: Partner, emsp: Partner) -> None:
     start(emsp)
-    errand = Errand.objects.get()
-    Errand.objects.filter(pk=errand.pk).delete()
-    errand = Errand.objects.create(
-        **{field.name: getattr(errand, field.name) for field in errand._meta.fields}
-        | {"pk": None, "state": Errand.State.RECEIVED, "answer": None}
-    )
+    errand = copied(Errand.objects.get(), state=Errand.State.RECEIVED, answer=None)
     post(callback_of(cpo), FAILED)
     relay.note_answer(errand, Relayed(200, 1000, "Success", {"result": "ACCEPTED", "timeout": 9}))
     errand.refresh_from_db()
     assert (errand.state, errand.result) == (Errand.State.DONE, FAILED)
     assert errand.answer["data"]["timeout"] == 9
+
+
+def copied(errand: Errand, **changes: Any) -> Errand:
+    """Put another errand in the place of one: the database lets nobody turn it back."""
+    Errand.objects.filter(pk=errand.pk).delete()
+    values = {field.name: getattr(errand, field.name) for field in errand._meta.fields}
+    return Errand.objects.create(**values | {"id": None} | changes)
 
 
 # The same request again
@@ -621,6 +624,18 @@ def test_a_request_whose_answer_was_lost_with_a_process_is_not_made_again(
     answer = speaker("one", body)
     assert (answer.code, answer.data) == (4002, REJECTED)
     assert len(heard(cpo)) == 1
+
+
+def test_what_was_lost_with_a_process_is_noted_as_not_answered(cpo: Partner, emsp: Partner) -> None:
+    start(emsp)
+    errand = copied(Errand.objects.get(), state=Errand.State.RECEIVED, answer=None)
+    tasks.reconnect()
+    errand.refresh_from_db()
+    assert errand.state == Errand.State.RECEIVED
+    errand = copied(errand, created_at=timezone.now() - relay.LOST)
+    tasks.reconnect()
+    errand.refresh_from_db()
+    assert errand.state == Errand.State.TIMEOUT
 
 
 # Races

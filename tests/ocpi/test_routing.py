@@ -202,7 +202,9 @@ def test_a_direct_push_is_checked_like_any_other(
 
 @pytest.mark.ocpi("R-06", "R-08")
 def test_who_cannot_be_reached_is_told_apart(cpo: Partner, emsp: Partner) -> None:
-    assert put_location(cpo, Address("DE", "NIX")).code == 4001
+    unknown = put_location(cpo, Address("DE", "NIX"))
+    assert (unknown.http, unknown.code) == (200, 4001)
+    assert unknown.headers["X-Hub-Decision"] == "refused: unknown receiver"
     with member("BE*CPO", ["CPO"], "Another CPO") as other:
         assert put_location(cpo, other.address).code == 4001
     platform = Platform.objects.get(roles__party__party_id="MSP")
@@ -482,7 +484,7 @@ def test_a_link_that_leads_nowhere_new_ends_the_list(
 
 
 @pytest.mark.ocpi("G-11")
-def test_a_page_is_for_its_reader_and_for_a_day(
+def test_a_page_is_for_its_reader_and_for_an_hour(
     cpo: Partner, emsp: Partner, emsp2: Partner, pages: Pages
 ) -> None:
     pages.link = "<?offset=3>; rel=next"
@@ -498,13 +500,13 @@ def test_a_page_is_for_its_reader_and_for_a_day(
     assert emsp.request("GET", url).http == 404
     tasks.reconnect()
     assert not FarPage.objects.exists()
-    assert far_pages.LIFE.days == 1
+    assert far_pages.LIFE.seconds == 3600
 
 
 # Sessions and CDRs: the hub takes custody, whoever is named
 
 
-@pytest.mark.ocpi("R-03", "R-07", "O-02", "O-03", "B-05", "S-06", "D-09")
+@pytest.mark.ocpi("R-03", "R-07", "O-02", "O-03", "B-05", "S-06", "D-02", "D-09")
 @pytest.mark.parametrize(
     ("to", "decision", "answered_by"),
     [
@@ -534,7 +536,10 @@ def test_a_session_and_a_cdr_are_kept_for_the_payer(
         assert answer.code == 1000
         assert answer.headers["X-Hub-Decision"] == decision
         assert route_of(answer) == Route(to=cpo.address, sender=answered_by)
+    place = answers[2].headers["Location"]
+    assert place.startswith(f"{settings.HUB_BASE_URL}/ocpi/")
     deliver()
+    assert cpo.request("GET", place).data == cdr
     sent = heard(emsp, "sessions") + heard(emsp, "cdrs")
     assert [route_of(item) for item in sent] == [Route(to=emsp.address, sender=cpo.address)] * 2
     read_back = cpo.call("GET", "sessions", RECEIVER, *path, to=to)
