@@ -15,7 +15,7 @@ from cdrs.facts import Facts
 from cdrs.models import BARE_CONTRACT, Cdr, Finding, Period, Token
 from cdrs.periods import month_of, period_for
 from hub.countries import alpha_2
-from hub.ocpi import json
+from hub.ocpi import json, times, types, validation
 from hub.ocpi.errors import Invalid
 from parties import owned, routing
 from parties.models import Party, Role
@@ -57,6 +57,13 @@ def receive(claim: Claim, *, now: datetime) -> tuple[Cdr, bool]:
     if payer and not claim.lacking:
         owned.owe(cdr, Role.objects.filter(pk=payer.pk))
     return cdr, True
+
+
+def take(owner: Role, body: Mapping[str, Any]) -> owned.Change:
+    """Take in a CDR that the hub has read from its CPO's list."""
+    validation.check(types.CDR, body)
+    _, created = receive(Claim(owner.party, body), now=times.now())
+    return owned.Change.CREATED if created else owned.Change.UNCHANGED
 
 
 def context_for(claim: Claim, facts: Facts, payer: Role | None, now: datetime) -> rules.Context:

@@ -152,6 +152,7 @@ OCPI_MODELS = {
     "cdrs": "cdrs.Cdr",
     "hubclientinfo": "parties.ClientInfo",
 }
+OCPI_INTAKES = {"cdrs": "cdrs.intake.take"}  # how an object is taken, where not like all others
 
 SILENT_SECONDS = int(env("SILENT_SECONDS", "300"))  # then a platform is asked whether it is there
 
@@ -196,6 +197,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep what is owed": {"task": "parties.sweep", "schedule": 2.0},
     "ask silent platforms": {
         "task": "parties.probe",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "read the lists that are due": {
+        "task": "parties.pull_due",
         "schedule": 5.0,
         "options": {"expires": 5},
     },

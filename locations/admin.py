@@ -1,6 +1,7 @@
 """Locations and tariffs for the hub's staff."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from locations.models import Location, Tariff
 from parties.admin import ObjectAdmin
@@ -10,8 +11,14 @@ from parties.admin import ObjectAdmin
 class LocationAdmin(ObjectAdmin):
     """Locations."""
 
-    list_display = ("uid", "owner", "name", "city", "country", "last_updated", "version")
+    list_display = ("uid", "owner", "name", "city", "country", "last_updated", "version", "missing")
+    list_filter = (*ObjectAdmin.list_filter, "missing_since")
     search_fields = ("uid", "name", "city")
+
+    @admin.display(description=_("missing"), boolean=True)
+    def missing(self, location: Location) -> bool:
+        """Tell whether its owner's list has left it out."""
+        return location.missing
 
 
 @admin.register(Tariff)

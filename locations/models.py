@@ -34,6 +34,9 @@ class Location(OwnedObject):
     name = models.CharField(_("name"), max_length=255, blank=True)
     city = models.CharField(_("city"), max_length=45, blank=True)
     country = models.CharField(_("country"), max_length=3)
+    missing_since = models.DateTimeField(  # told to nobody: its owner has not said so
+        _("missing from its owner's list since"), null=True, blank=True, editable=False
+    )
     publish = models.BooleanField(_("published"), default=True)
 
     objects = LocationQuerySet.as_manager()
@@ -52,6 +55,11 @@ class Location(OwnedObject):
         ]
 
     COLUMNS = ("name", "city", "country", "publish")
+
+    @property
+    def missing(self) -> bool:
+        """Tell whether it was not in its owner's list, and has not come by push since."""
+        return self.missing_since is not None and self.missing_since > self.received_at
 
     def audience(self, everybody: RoleQuerySet) -> RoleQuerySet:
         """Return who is told of it, which may depend on their drivers."""

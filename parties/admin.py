@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
+from parties.alive_admin import AliveActions, PullInline
 from parties.journal_admin import QuirkInline, messages_of
 from parties.models import Delivery, Endpoint, Errand, Key, Party, Platform, Role, User
 
@@ -54,18 +55,19 @@ class KeyInline(ReadOnlyInline):
 
 
 @admin.register(Platform)
-class PlatformAdmin(ReadOnlyAdmin):
+class PlatformAdmin(AliveActions, ReadOnlyAdmin):
     """Connections, and what each is owed."""
 
     list_display = (
-        *("name", "state", "dialect", "version", "token_age", "waits"),
+        *("name", "state", "state_since", "heard_at", "dialect", "version", "token_age", "waits"),
         *("owed", "failures", "paused_until"),
     )
+    actions = ("probe_now", "read_now")
     list_filter = ("state", "dialect", "version", ("proposal", admin.EmptyFieldListFilter))
     search_fields = ("name", "roles__party__party_id", "versions_url")
     exclude = ("sealed_token", "previous_sealed_token")
     readonly_fields = ("messages", "wish")
-    inlines = (RoleInline, EndpointInline, KeyInline, QuirkInline)
+    inlines = (RoleInline, EndpointInline, KeyInline, QuirkInline, PullInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:
         """Count what is owed in the same query."""

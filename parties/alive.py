@@ -8,13 +8,12 @@ probes. Source: OCPI 2.2.1, mod_hub_client_info, "Still alive check".
 """
 
 import logging
-import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -59,10 +58,12 @@ def probe_due() -> int:
     probed = 0
     with locks.alone(LOCK, 0) as alone:
         while alone and (batch := _claim()):
+            lines = [calling.Line(platform) for platform in batch]
             with ThreadPoolExecutor(IN_FLIGHT) as pool:
-                failures = list(pool.map(_probe, batch))
-            for platform, failure in zip(batch, failures, strict=True):
-                _book(platform, failure)
+                failures = list(pool.map(_probe, lines))
+            for line, failure in zip(lines, failures, strict=True):
+                line.keep()
+                _book(line.platform, failure)
             probed += len(batch)
     return probed
 
@@ -78,13 +79,21 @@ def due() -> QuerySet[Platform]:
     return rows.filter(Q(probe_at__lte=now) | first).exclude(versions_url="")
 
 
+def probe_soon(platforms: QuerySet[Platform]) -> int:
+    """Have platforms probed now, as staff wants it; return how many can be."""
+    rows = platforms.filter(state__in=[_State.CONNECTED, _State.OFFLINE]).exclude(versions_url="")
+    count = rows.order_by().update(probe_at=timezone.now())
+    waking.start("parties.probe")
+    return count
+
+
 @transaction.atomic
 def go_offline(platform: Platform) -> None:
     """Announce that a platform is gone, unless it was heard of in the meantime."""
     locked = _locked(platform)
     lately = locked.heard_at and timezone.now() - locked.heard_at < SILENCE
     if locked.state == _State.CONNECTED and (_failing(locked) or not lately):
-        clientinfo.move(locked, _State.OFFLINE, probe_at=_in(EVERY))
+        clientinfo.move(locked, _State.OFFLINE, probe_at=waking.soon(EVERY))
 
 
 @transaction.atomic
@@ -113,15 +122,13 @@ def _claim() -> list[Platform]:
     return batch
 
 
-def _probe(platform: Platform) -> str:
+def _probe(line: calling.Line) -> str:
     """Ask a platform for its versions; return what went wrong, nothing when all is well."""
+    url = line.platform.versions_url
     try:
-        call = calling.Call("GET", platform.versions_url, module="versions", seconds=SECONDS)
-        answer = calling.make(platform, call)
+        answer = line.make(calling.Call("GET", url, module="versions", seconds=SECONDS))
     except (egress.EgressDeniedError, egress.EgressFailedError) as error:
         return str(error)
-    finally:
-        connections.close_all()  # this thread's own
     return "" if answer.succeeded else f"HTTP {answer.http}, OCPI {answer.code}: {answer.message}"
 
 
@@ -149,10 +156,13 @@ def _passed(platform: Platform) -> None:
     """Note a good probe: who is connected need not be probed soon, who is offline is back."""
     row, now = Platform.objects.filter(pk=platform.pk), timezone.now()
     row.filter(state=_State.CONNECTED).update(
-        heard_at=now, probes_failed=0, probe_at=_in(EVERY) if _failing(platform) else None
+        heard_at=now, probes_failed=0, probe_at=waking.soon(EVERY) if _failing(platform) else None
     )
     row.filter(state=_State.OFFLINE).update(
-        heard_at=now, probes_failed=0, probes_passed=F("probes_passed") + 1, probe_at=_in(AGAIN)
+        heard_at=now,
+        probes_failed=0,
+        probes_passed=F("probes_passed") + 1,
+        probe_at=waking.soon(AGAIN),
     )
     platform.refresh_from_db()
     if platform.state == _State.OFFLINE and platform.probes_passed >= SUCCESSES:
@@ -173,9 +183,4 @@ def _locked(platform: Platform) -> Platform:
 
 
 def _next(platform: Platform) -> datetime:
-    return _in(RARELY if platform.probes_failed > LONG_GONE else EVERY)
-
-
-def _in(seconds: float) -> datetime:
-    """Return an instant so many seconds ahead, or somewhat before, so that probes spread."""
-    return timezone.now() + timedelta(seconds=seconds * random.uniform(0.7, 1.0))  # noqa: S311
+    return waking.soon(RARELY if platform.probes_failed > LONG_GONE else EVERY)

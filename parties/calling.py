@@ -38,6 +38,7 @@ class Call:
     ids: Ids = field(default_factory=Ids)
     seconds: float = 10.0
     secret: bool = False
+    largest: int = egress.BODY_LIMIT  # bytes of the answer
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Line:
                 route=call.route,
                 ids=call.ids,
                 seconds=until - started,
+                largest=call.largest,
             )
         except (egress.EgressDeniedError, egress.EgressFailedError) as error:
             journal.record(self._draft(call, started, outcome=str(error)))

@@ -92,10 +92,10 @@ def next_url(link: str, outgoing: Outgoing, url: str) -> str | None:
     if named is None:
         return None
     platform, target = outgoing.receiver.platform, urljoin(url, named)
-    if not _may_call(target, platform):
+    if not may_call(target, platform):
         base = calling.endpoint_of(platform, outgoing.module, outgoing.interface)
         target = f"{base}?{urlsplit(target).query}"
-    if not _may_call(target, platform) or _leads_back(url, target):
+    if not may_call(target, platform) or _leads_back(url, target):
         logger.warning("a link to a next page was dropped", extra={"platform": platform.pk})
         return None
     return target
@@ -110,7 +110,8 @@ def next_link(header: str) -> str | None:
     return None
 
 
-def _may_call(url: str, platform: Platform) -> bool:
+def may_call(url: str, platform: Platform) -> bool:
+    """Tell whether a link of a platform leads where the hub may call it."""
     try:
         egress.check_url(url, platform.hosts, longest=LONGEST)
     except egress.EgressDeniedError:

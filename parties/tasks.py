@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from hub import health
-from parties import alive, delivery, far_pages, journal, keys, registration, relay, waking
+from parties import alive, delivery, far_pages, journal, keys, pulling, registration, relay, waking
 from parties.models import Platform
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,18 @@ def sweep() -> None:
 def probe() -> None:
     """Ask the platforms that have been silent whether they are still there."""
     alive.probe_due()
+
+
+@shared_task(name="parties.pull_due")
+def pull_due() -> None:
+    """Have the lists read that are due."""
+    pulling.start_due()
+
+
+@shared_task(name="parties.pull")
+def pull(platform_id: int) -> None:
+    """Read the lists of a platform."""
+    pulling.pull(platform_id)
 
 
 @shared_task(name="parties.reconnect")

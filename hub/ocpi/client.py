@@ -75,10 +75,12 @@ def send(
     route: Route | None = None,
     ids: Ids | None = None,
     seconds: float,
+    largest: int = egress.BODY_LIMIT,
 ) -> Answer:
     """Send one message and read the answer. Raises the errors of `egress.call`.
 
-    `body` is written exactly (decimals as they are); bytes are sent as they are.
+    `body` is written exactly (decimals as they are); bytes are sent as they are. `largest` is how
+    many bytes the answer may have.
     """
     reply = egress.call(
         method,
@@ -87,6 +89,7 @@ def send(
         headers=_headers(peer, route or Route(), ids or Ids(), body is not None),
         body=body if isinstance(body, bytes) or body is None else json.dumps(body),
         seconds=seconds,
+        limit=largest,
     )
     return read(reply)
 

@@ -6,8 +6,9 @@ Source: OCPI 2.2.1, version_information_endpoint and transport_and_format.
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
-from hub.ocpi import client, types, validation
+from hub.ocpi import client, times, types, validation
 from hub.ocpi.envelope import envelope
 from hub.ocpi.errors import Invalid, MethodNotAllowed, NotFound, NotJson, OcpiError, Unauthorized
 from hub.ocpi.json import JsonError
@@ -73,6 +74,13 @@ class Desk:
     def holds(self, module: str) -> dict[str, Any]:
         """Return the objects it was told, by their id."""
         return {key.rsplit("/", 1)[-1]: item for key, item in self.inbox.all(module).items()}
+
+    def recall(self, module: str, items: Sequence[dict[str, Any]]) -> None:
+        """Have objects of its own in its list, unless they are there as they are by now."""
+        for item in items:
+            key = item["uid" if module == "tokens" else "id"]
+            if self.own.get(module, key) is None:
+                self.own.keep(module, key, item)
 
     def misbehave(self, fault: Fault, *, module: str = "", times: int | None = None) -> None:
         """Turn the fault knob; `Fault.OK` turns it back."""
@@ -165,10 +173,14 @@ class Desk:
         require(received, "GET")
         if rest:
             return 200, found(self.own.get(module, rest[0])), {}
-        own = self.own.all(module)
+        own = [item for item in self.own.all(module).values() if within(item, received.query)]
         start, limit = (int(received.query.get(*item)) for item in (("offset", 0), ("limit", PAGE)))
-        page = list(own.values())[start : start + min(limit, PAGE)]
-        return 200, page, {"X-Total-Count": str(len(own)), "X-Limit": str(PAGE)}
+        end = start + min(limit, PAGE)
+        headers = {"X-Total-Count": str(len(own)), "X-Limit": str(min(limit, PAGE))}
+        if end < len(own):
+            query = urlencode({**received.query, "offset": end, "limit": min(limit, PAGE)})
+            headers["Link"] = f'<{self.url}/{"/".join(received.path)}?{query}>; rel="next"'
+        return 200, own[start:end], headers
 
     def _take(self, received: Received, module: str, key: str) -> tuple[int, Any, dict[str, str]]:
         """Answer a push, or a GET of what was pushed."""
@@ -205,6 +217,15 @@ class Desk:
         route = Route.from_headers(received.headers).answered(self.address)
         shown = route.headers() if received.module not in UNROUTED else {}
         return Reply.of(status, content, **ids.headers(), **shown, **headers)
+
+
+def within(item: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    """Tell whether an object was last updated in the time that a list is asked for."""
+    changed_at = times.parse(item["last_updated"])
+    begins, ends = query.get("date_from"), query.get("date_to")
+    if begins and changed_at < times.parse_parameter(begins):
+        return False
+    return not (ends and changed_at >= times.parse_parameter(ends))
 
 
 def failure(error: OcpiError) -> dict[str, Any]:

@@ -48,6 +48,15 @@ def publish(partners: Partners, world: World) -> int:
         return len(list(pool.map(lambda call: taken(call[0](call[1])), calls)))
 
 
+def recall(partners: Partners, world: World) -> None:
+    """Have what was published before a restart in the partners' own lists again."""
+    for cpo in CPOS:
+        partners[cpo].recall("tariffs", world.tariffs[cpo])
+        partners[cpo].recall("locations", world.locations[cpo])
+    for emsp in EMSPS:
+        partners[emsp].recall("tokens", world.cards[emsp])
+
+
 def replay(partners: Partners, world: World, span: Span, *, late: bool) -> int:
     """Send the sessions and CDRs of a span; return how many CDRs.
 

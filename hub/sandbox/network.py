@@ -77,7 +77,9 @@ class Network:
         self.resume()
 
     def resume(self) -> None:
-        """Go on with live traffic, if it was started before."""
+        """Go on as before a restart: with what is on offer, and with live traffic."""
+        if self.notes.read("stamp"):
+            history.recall(self.partners, self._world())
         with self._one_at_a_time:
             if self.notes.read("live") and not self._is_live:
                 self._is_live = True
