@@ -160,8 +160,8 @@ def test_tokens(cpo: Partner, emsp: Partner):
     assert found in done(cpo.call("GET", "tokens", SENDER)).data
 
 
-@pytest.mark.ocpi("S-01", "S-03", "S-06", "D-01", "D-09")
-def test_sessions_and_cdrs(cpo: Partner, emsp: Partner):
+@pytest.mark.ocpi("S-01", "S-03", "S-06", "D-01", "D-02", "D-09")
+def test_sessions_and_cdrs(hub: RunningHub, cpo: Partner, emsp: Partner):
     token = objects.cdr_token(EMSP, uid="EV-CARD")
     done(cpo.send_session(objects.session(CPO, EMSP, cdr_token=token)))
     until_holds(emsp, "sessions", "S1", kwh=20)
@@ -179,6 +179,11 @@ def test_sessions_and_cdrs(cpo: Partner, emsp: Partner):
     assert until_holds(emsp, "cdrs", "C1") == cdr
     assert done(cpo.request("GET", place)).data == cdr
     assert emsp.fetch("cdrs") == [cdr]
+    second = cdr | {"id": "C2"}
+    answer = done(cpo.call("POST", "cdrs", RECEIVER, body=second, to=EMSP))
+    assert answer.headers["Location"].startswith(f"{hub.url}/ocpi/2.2.1/")
+    assert done(cpo.request("GET", answer.headers["Location"])).data == second
+    assert until_holds(emsp, "cdrs", "C2") == second
 
 
 @pytest.mark.ocpi("M-01", "M-02", "M-03", "S-13", "Q-01", "Q-02")
