@@ -50,7 +50,7 @@ class AuthorizeViewSet(OcpiViewSet):
         receiver = self.decide(sender).receiver
         if receiver is None and named:
             receiver = routing.addressee(named, self.module, self.interface)
-            self.decided(routing.opened(receiver, "the owner in the URL"))
+            self.opened(receiver, "the owner in the URL")
         tokens = tokens_of(uid, self.request.query_params.get("type") or "", receiver)
         if receiver:
             return receiver, tokens[0] if len(tokens) == 1 else None
@@ -66,8 +66,7 @@ class AuthorizeViewSet(OcpiViewSet):
         role = routing.emsp_role(owners.pop())
         if role is None:
             raise UnknownReceiver("the token's owner is no eMSP of this network")
-        self.decided(routing.opened(role, "token uid"))
-        return role
+        return self.opened(role, "token uid")
 
     def query(self, kind: str) -> str:
         """Return the query as it came, with the type where it is needed and was left out."""

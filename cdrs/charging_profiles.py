@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from cdrs.commands import (
     UNKNOWN_SESSION,
+    Found,
     NoSuchSession,
     of_session,
     only_owner,
@@ -83,11 +84,9 @@ class ProfileReceiver(ErrandViewSet):
         receiver = self.decide(sender).receiver
         contracted = sender.role == Role.Kind.SCSP
         if receiver is None:
-            decision = any_session(uid) if contracted else of_session(uid, sender)
-            receiver = self.decided(decision).receiver
-        elif not contracted:
+            return self.opened(*(any_session(uid) if contracted else of_session(uid, sender)))
+        if not contracted:
             refuse_foreign_session(receiver, uid, sender)
-        assert receiver  # noqa: S101 - who is found is somebody
         return receiver
 
 
@@ -120,11 +119,10 @@ class ProfileSender(OcpiViewSet):
         if len(roles) > 1:
             raise NotEnoughInformation("several parties have set a profile: name one in OCPI-to-*")
         role = next(iter(roles.values()))
-        self.decided(routing.direct(role) if named else routing.opened(role, "session_id"))
-        return role
+        return self.opened(role, "session_id") if named is None else role
 
 
-def any_session(uid: str) -> routing.Decision:
+def any_session(uid: str) -> Found:
     """Return the CPO of a session, whosever the token is."""
     rows = routing.owners("sessions", uid)
     if not rows:

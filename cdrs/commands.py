@@ -15,7 +15,6 @@ from parties import owned, relay, routing
 from parties.errands import ErrandViewSet
 from parties.models import Errand, Role
 from parties.relay import Order
-from parties.routing import Decision
 
 KINDS: dict[str, Any] = {
     "CANCEL_RESERVATION": types.CancelReservation,
@@ -25,6 +24,7 @@ KINDS: dict[str, Any] = {
     "UNLOCK_CONNECTOR": types.UnlockConnector,
 }
 SUBJECTS = ("reservation_id", "session_id", "location_id")  # the first that a command has
+Found = tuple[Role, str]  # a party, and what of the message has led there
 UNKNOWN_SESSION = {"result": "UNKNOWN_SESSION", "timeout": 0}
 
 
@@ -62,11 +62,9 @@ class CommandReceiver(ErrandViewSet):
         """Return the CPO: the one that is named, else the one that the content leads to."""
         receiver = self.decide(sender).receiver
         if receiver is None:
-            decision = found(command, body, sender)
-            receiver = self.decided(decision).receiver
+            receiver = self.opened(*found(command, body, sender))
         elif "session_id" in body:
             refuse_foreign_session(receiver, body["session_id"], sender)
-        assert receiver  # noqa: S101 - `found` raises where there is none
         check_connector(body, receiver)
         return receiver
 
@@ -106,8 +104,8 @@ def check(body: Mapping[str, Any], sender: Role) -> None:
         raise Invalid("connector_id needs evse_uid")
 
 
-def found(command: str, body: Mapping[str, Any], sender: Role) -> Decision:
-    """Return the decision for a command that names no party."""
+def found(command: str, body: Mapping[str, Any], sender: Role) -> Found:
+    """Return the CPO that a command is for when it names no party."""
     if "location_id" in body:
         return at_location(body)
     if command == "STOP_SESSION":
@@ -115,7 +113,7 @@ def found(command: str, body: Mapping[str, Any], sender: Role) -> Decision:
     return of_reservation(body["reservation_id"], sender)
 
 
-def at_location(body: Mapping[str, Any]) -> Decision:
+def at_location(body: Mapping[str, Any]) -> Found:
     """Return the owner of a location; its EVSE decides where several have one with this id."""
     rows = routing.owners("locations", body["location_id"])
     if len(rows) > 1 and body.get("evse_uid"):
@@ -126,7 +124,7 @@ def at_location(body: Mapping[str, Any]) -> Decision:
     return only_owner([row.owner.address for row in rows], key)
 
 
-def of_session(uid: str, sender: Role) -> Decision:
+def of_session(uid: str, sender: Role) -> Found:
     """Return the owner of a session of the sender's own tokens; raises NoSuchSession."""
     rows = routing.owners("sessions", uid, emsp=sender.party)
     if not rows:
@@ -134,7 +132,7 @@ def of_session(uid: str, sender: Role) -> Decision:
     return only_owner([row.owner.address for row in rows], "session_id")
 
 
-def of_reservation(uid: str, sender: Role) -> Decision:
+def of_reservation(uid: str, sender: Role) -> Found:
     """Return the CPO that a reservation of the sender was made with."""
     rows = Errand.objects.filter(
         module="commands",
@@ -148,14 +146,14 @@ def of_reservation(uid: str, sender: Role) -> Decision:
     return only_owner(sorted(parties, key=str), "reservation_id")
 
 
-def only_owner(addresses: list[Address], key: str) -> Decision:
-    """Return the only one that a key leads to; raises NotEnoughInformation."""
+def only_owner(addresses: list[Address], key: str) -> Found:
+    """Return the only CPO that a key leads to; raises NotEnoughInformation."""
     if len(addresses) > 1:
         raise NotEnoughInformation(f"{key} is used by several parties: name one in OCPI-to-*")
     role = routing.cpo_role(addresses[0])
     if role is None:
         raise UnknownReceiver(f"{addresses[0]} is no CPO of this network")
-    return routing.opened(role, key)
+    return role, key
 
 
 def refuse_foreign_session(owner: Role, uid: str, sender: Role) -> None:

@@ -45,9 +45,8 @@ class PreferencesViewSet(OcpiViewSet):
             rows = routing.owners("sessions", uid, emsp=sender.party)
             if not rows:
                 raise NotFound("no such session")
-            decision = only_owner([row.owner.address for row in rows], "session_id")
-            receiver = self.decided(decision).receiver
-        assert receiver  # noqa: S101 - `only_owner` raises where there is none
+            addresses = [row.owner.address for row in rows]
+            receiver = self.opened(*only_owner(addresses, "session_id"))
         check_session(Session.objects.filter(owner=receiver.party, uid__iexact=uid).first(), sender)
         return receiver
 

@@ -170,6 +170,11 @@ class OcpiViewSet(ViewSet):
         validation.check(kind, body)
         return cast("dict[str, Any]", body)
 
+    def opened(self, receiver: Role, key: str) -> Role:
+        """Tell that the request goes to who was found by a key of its content; return them."""
+        self.decided(routing.opened(receiver, key))
+        return receiver
+
     @property
     def content(self) -> bytes | None:
         """Return the body to the byte, None when there is none."""
