@@ -180,7 +180,7 @@ def test_an_emsp_that_fails_leaves_the_decision_to_the_cpo(
     cpo: Partner, emsp: Partner, monkeypatch: pytest.MonkeyPatch, fault: Fault, code: int
 ) -> None:
     assert AuthorizeViewSet.seconds == 4.0
-    monkeypatch.setattr(AuthorizeViewSet, "seconds", 0.4)
+    monkeypatch.setattr(AuthorizeViewSet, "seconds", 1.0)
     emsp.misbehave(fault, module="tokens")
     answer = cpo.authorize("CARD1")
     assert (answer.http, answer.code, answer.data) == (200, code, None)

@@ -111,7 +111,7 @@ def test_a_cpo_that_fails_is_a_code_of_the_hub(
     fault: Fault,
     code: int,
 ) -> None:
-    monkeypatch.setattr(PreferencesViewSet, "seconds", 0.4)
+    monkeypatch.setattr(PreferencesViewSet, "seconds", 1.0)
     cpo.misbehave(fault, module="sessions")
     answer = emsp.prefer(session, GREEN)
     assert (answer.http, answer.code, answer.data) == (200, code, None)

@@ -207,7 +207,7 @@ def test_a_cpo_that_fails_is_told_in_a_readable_way(
     fault: Fault,
     code: int,
 ) -> None:
-    monkeypatch.setattr(ProfileReceiver, "seconds", 0.5)
+    monkeypatch.setattr(ProfileReceiver, "seconds", 1.0)
     cpo.misbehave(fault, module="chargingprofiles")
     answer = emsp.profile("PUT", session, PROFILE)
     assert (answer.http, answer.code, answer.data) == (200, code, REJECTED)
@@ -301,7 +301,7 @@ def test_an_emsp_that_hangs_costs_the_cpo_a_limited_time(
     cpo: Partner, emsp: Partner, session: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emsp.profile("PUT", session, PROFILE)
-    monkeypatch.setattr(ProfileSender, "seconds", 0.3)
+    monkeypatch.setattr(ProfileSender, "seconds", 1.0)
     emsp.misbehave(Fault.HANG, module="chargingprofiles")
     answer: client.Answer = cpo.show_profile(session)
     assert (answer.http, answer.code, answer.data) == (200, 4002, None)

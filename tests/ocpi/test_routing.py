@@ -241,7 +241,7 @@ def test_what_the_receiver_answers_is_what_the_sender_hears(
     http: int,
     code: int,
 ) -> None:
-    monkeypatch.setattr(OcpiViewSet, "seconds", 0.5)
+    monkeypatch.setattr(OcpiViewSet, "seconds", 1.0)
     emsp.misbehave(fault, module="locations")
     answer = put_location(cpo, emsp.address)
     assert (answer.http, answer.code) == (http, code)
