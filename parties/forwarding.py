@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 
+from hub import egress
 from hub.ocpi import client
 from hub.ocpi.errors import HubError, NotConnected, TimedOut
 from hub.ocpi.messages import Ids, Route
@@ -23,6 +24,7 @@ from parties import calling
 from parties.models import Platform, Role
 
 SECONDS = 10.0
+PAGE_BYTES = 8 * 1024 * 1024  # of a list of another party
 EACH, TOGETHER = 8, 16  # of the 24 threads of a web process (hub/supervisor.py), which has a twin
 PATIENCE = 3  # timeouts in a row after which a platform has one lane, until it answers again
 
@@ -143,6 +145,7 @@ def call(
                 ids=outgoing.ids.next(),
                 seconds=seconds,
                 secret=secret,
+                largest=PAGE_BYTES if outgoing.method == "GET" else egress.BODY_LIMIT,
             ),
         )
 

@@ -299,7 +299,7 @@ def test_a_list_is_read_at_the_party_that_is_named(
     assert [item["id"] for item in answer.data] == ["L1", "L2"]
     assert answer.headers["X-Hub-Decision"] == "direct: FR*CPO"
     assert answer.headers["X-Total-Count"] == "2"
-    assert answer.headers["X-Limit"] == "100"
+    assert answer.headers["X-Limit"] == "5"
     assert "Link" not in answer.headers
     assert route_of(answer) == Route(to=emsp.address, sender=cpo.address)
     [request] = heard(cpo)
@@ -392,6 +392,16 @@ def test_no_driver_of_another_emsp_is_shown_by_way_of_a_careless_cpo(
     assert [item["id"] for item in emsp2.call("GET", "sessions", SENDER, to=cpo.address).data] == [
         "S1"
     ]
+
+
+def test_a_page_may_be_long_but_not_endless(
+    cpo: Partner, emsp: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for millions, code in ((3, 1000), (9, 4003)):
+        text = "x" * millions * 1_000_000
+        reply = Reply.of(200, {"status_code": 1000, "data": [{"id": "L1", "x": text}]})
+        monkeypatch.setattr(cpo, "_reply", lambda *args, reply=reply: reply)
+        assert emsp.call("GET", "locations", SENDER, to=cpo.address).code == code
 
 
 # The far side's next page
