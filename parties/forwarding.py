@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 
@@ -24,6 +25,7 @@ from parties import calling
 from parties.models import Platform, Role
 
 SECONDS = 10.0
+UNRESERVED = "%!$&'()*+,;=:@/?~[]"  # what a query string keeps; all else in it is encoded
 PAGE_BYTES = 8 * 1024 * 1024  # of a list of another party
 EACH, TOGETHER = 8, 16  # of the 24 threads of a web process (hub/supervisor.py), which has a twin
 PATIENCE = 3  # timeouts in a row after which a platform has one lane, until it answers again
@@ -116,8 +118,8 @@ def forward(outgoing: Outgoing) -> client.Answer:
 def url_of(outgoing: Outgoing) -> str:
     """Return the URL that a request goes on to, at the same interface of the receiver."""
     base = calling.endpoint_of(outgoing.receiver.platform, outgoing.module, outgoing.interface)
-    query = f"?{outgoing.query}" if outgoing.query else ""
-    return client.join(base, *outgoing.path) + query
+    query = quote(outgoing.query, safe=UNRESERVED, encoding="latin-1")
+    return client.join(base, *outgoing.path) + (f"?{query}" if query else "")
 
 
 def call(

@@ -346,6 +346,23 @@ def test_404_and_405_of_a_read_are_relayed(
     assert (answer.http, answer.code) == expected
 
 
+@pytest.mark.ocpi("R-09", "T-33")
+@pytest.mark.parametrize(
+    ("query", "seen"),
+    [
+        ("?x=a%2Fb+c&y=%C3%A9&z=1,2", {"x": "a/b c", "y": "é", "z": "1,2"}),
+        ("?date_from=2026-01-01T00:00:00+00:00", {"date_from": "2026-01-01T00:00:00 00:00"}),
+        ("?x=é", {"x": "é"}),
+        ('?x="<|>"', {"x": '"<|>"'}),
+    ],
+)
+def test_a_query_goes_on_as_it_means(
+    cpo: Partner, emsp: Partner, query: str, seen: dict[str, str]
+) -> None:
+    assert emsp.call("GET", "locations", SENDER, "L1", query=query, to=cpo.address).http == 404
+    assert heard(cpo)[0].query == seen
+
+
 def test_a_single_object_in_a_list_is_taken_out(
     cpo: Partner, emsp: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
