@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,8 @@ from hub.ocpi import times
 from hub.ocpi.errors import Invalid
 from hub.ocpi.messages import Address
 
-FIRST_YEAR, LAST_YEAR = 1970, 2199  # 1970 is OCPI's agreed sentinel
+NOT_KNOWN = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_YEAR, LAST_YEAR = NOT_KNOWN.year, 2199
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Facts:
         """Return the hours between start and end."""
         seconds = Decimal(str((self.ended_at - self.started_at).total_seconds()))
         return seconds / 3600
+
+    @property
+    def dateless(self) -> bool:
+        """Tell whether start or end is 1970-01-01T00:00:00Z, agreed on for "not known"."""
+        return NOT_KNOWN in {self.started_at, self.ended_at}
 
     @cached_property
     def periods(self) -> list[ChargingPeriod]:

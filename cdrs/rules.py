@@ -18,6 +18,20 @@ VERSION = "2026-11"
 HOLD, FLAG = "hold", "flag"
 SKEW = timedelta(minutes=5)
 SESSION_ONLY = frozenset({"CURRENT", "ENERGY_EXPORT", "ENERGY_IMPORT", "POWER", "STATE_OF_CHARGE"})
+TIMED = frozenset(
+    {
+        "charging_periods_disordered",
+        "delivered_late",
+        "delivered_too_late",
+        "end_before_start",
+        "longer_than_24_hours",
+        "longer_than_72_hours",
+        "same_start",
+        "shorter_than_a_minute",
+        "total_time_differs",
+        "updated_before_the_end",
+    }
+)
 PARTS = ("fixed", "energy", "time", "parking", "reservation")
 
 
@@ -83,9 +97,17 @@ def rule(severity: str) -> Callable[[Rule], Rule]:
 
 
 def judge(facts: Facts, context: Context) -> list[Finding]:
-    """Return everything that the rules find, at once and in their order."""
+    """Return everything that the rules find, at once and in their order.
+
+    Of a CDR without dates they say that (`epoch_date`), and nothing that would follow from it.
+    """
+    silent = TIMED if facts.dateless else frozenset()
     said = ((code, severity, check(facts, context)) for code, (severity, check) in RULES.items())
-    return [Finding(code, severity, text[:255]) for code, severity, text in said if text]
+    return [
+        Finding(code, severity, text[:255])
+        for code, severity, text in said
+        if text and code not in silent
+    ]
 
 
 # Who pays

@@ -22,7 +22,8 @@ class LocationQuerySet(OwnedObjectQuerySet):
         if reader.role not in Role.WITH_DRIVERS:
             return rows.filter(publish=True)
         allowed = IsAllowed("body__publish_allowed_to", Value(reader.party_id))
-        return rows.filter(Q(publish=True) | Q(allowed))
+        private = Location.objects.filter(allowed, publish=False)
+        return rows.filter(Q(publish=True) | Q(pk__in=private.order_by().values("pk")))
 
 
 class Location(OwnedObject):
@@ -52,6 +53,9 @@ class Location(OwnedObject):
                 name="location_listed",
             ),
             models.Index(fields=["last_updated"], name="location_by_time"),
+            models.Index(
+                fields=["id"], condition=models.Q(publish=False), name="location_private"
+            ),
         ]
 
     COLUMNS = ("name", "city", "country", "publish")

@@ -19,6 +19,12 @@ def drain(platform_id: int) -> None:
     delivery.drain(platform_id)
 
 
+@shared_task(name="parties.wake")
+def wake(*platform_ids: int) -> None:
+    """Have several platforms drained, each by a task of its own."""
+    waking.spread(platform_ids)
+
+
 @shared_task(name="parties.sweep")
 def sweep() -> None:
     """Find what is owed and nobody was woken for (a lost message, an expired lease, a retry)."""

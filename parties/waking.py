@@ -16,7 +16,18 @@ logger = logging.getLogger(__name__)
 
 
 def wake(platform_ids: Iterable[int]) -> None:
-    """Have platforms drained now."""
+    """Have platforms drained now, with one message for however many: a partner waits for us."""
+    match list(platform_ids):
+        case []:
+            return
+        case [only]:
+            start("parties.drain", only)
+        case several:
+            start("parties.wake", *several)
+
+
+def spread(platform_ids: Iterable[int]) -> None:
+    """Start a drain for each platform, until nobody is told any more."""
     for platform_id in platform_ids:
         if not start("parties.drain", platform_id):
             return
