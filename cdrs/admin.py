@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from cdrs.models import Authorization, Cdr, Finding, Session, Token
@@ -66,13 +67,28 @@ class CdrAdmin(ObjectAdmin):
         return ", ".join(finding.code for finding in cdr.open_findings)
 
 
+class StuckFilter(admin.SimpleListFilter):
+    """Sessions that seem to have been forgotten by their CPOs."""
+
+    title = _("in progress")
+    parameter_name = "stuck"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the one choice."""
+        return [("1", _("nothing told for three days"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Keep those."""
+        return queryset.stuck(timezone.now()) if self.value() else queryset
+
+
 @admin.register(Session)
 class SessionAdmin(ObjectAdmin):
     """Sessions."""
 
     list_display = ("uid", "owner", "emsp", "status", "last_updated", "version")
     list_select_related = ("owner", "emsp")
-    list_filter = ("status", "owner")
+    list_filter = (StuckFilter, "status", "owner")
 
 
 @admin.register(Token)

@@ -67,6 +67,18 @@ class PaidQuerySet(OwnedObjectQuerySet):
         return self.filter(emsp=reader.party_id, complete=True)
 
 
+class SessionQuerySet(PaidQuerySet):
+    """Sessions."""
+
+    def stuck(self, now: dt.datetime) -> "SessionQuerySet":
+        """Keep those that have not ended and of which nothing was told for three days.
+
+        The hub invents no end: it is for the CPO to tell.
+        """
+        running = self.filter(status__in=["ACTIVE", "PENDING", "RESERVATION"])
+        return running.filter(received_at__lt=now - dt.timedelta(days=3))
+
+
 class Session(OwnedObject):
     """A charging session as the CPO tells it, for the eMSP that owns the token."""
 
@@ -78,7 +90,7 @@ class Session(OwnedObject):
     )
     status = models.CharField(_("status"), max_length=11)
 
-    objects = PaidQuerySet.as_manager()
+    objects = SessionQuerySet.as_manager()
 
     COLUMNS = ("status",)
 

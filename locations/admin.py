@@ -23,6 +23,7 @@ class LocationAdmin(ObjectAdmin):
 
 @admin.register(Tariff)
 class TariffAdmin(ObjectAdmin):
-    """Tariffs."""
+    """Tariffs, those that their owners have deleted among them."""
 
-    list_display = ("uid", "owner", "currency", "last_updated", "version")
+    list_display = ("uid", "owner", "currency", "last_updated", "deleted_at", "version")
+    list_filter = (("deleted_at", admin.EmptyFieldListFilter), "owner", "complete")

@@ -53,9 +53,7 @@ class Location(OwnedObject):
                 name="location_listed",
             ),
             models.Index(fields=["last_updated"], name="location_by_time"),
-            models.Index(
-                fields=["id"], condition=models.Q(publish=False), name="location_private"
-            ),
+            models.Index(fields=["id"], condition=models.Q(publish=False), name="location_private"),
         ]
 
     COLUMNS = ("name", "city", "country", "publish")

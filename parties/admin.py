@@ -200,7 +200,7 @@ class ObjectAdmin(ReadOnlyAdmin):
     """An object as it was received."""
 
     list_select_related: ClassVar[tuple[str, ...]] = ("owner",)
-    list_filter: ClassVar[tuple[str, ...]] = ("owner", "complete")
+    list_filter: ClassVar[tuple[Any, ...]] = ("owner", "complete")
     search_fields: ClassVar[tuple[str, ...]] = ("uid",)
     exclude = ("body", "raw")
     readonly_fields = ("as_json",)

@@ -171,7 +171,7 @@ SIGNED = {
         {
             "nature": "Start",
             "plain_data": ' {"a": 1.10,\t"b" : "\u00e9 e\u0301 \u212b \U0001f50c"}\r\n',
-            "signed_data": "x" * 4990 + "\u2028\\\"/ \n",
+            "signed_data": "x" * 4990 + '\u2028\\"/ \n',
         },
         {"nature": "End", "plain_data": "", "signed_data": "\u007f\u200b"},
     ],

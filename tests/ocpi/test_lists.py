@@ -253,7 +253,10 @@ def fill(model, owner, payer):
             **dict.fromkeys(["started_at", "ended_at"], STAMP),
             **dict.fromkeys(["session_uid", "token_uid", "evse_uid", "country", "digest"], ""),
             **dict.fromkeys(["energy_kwh", "total_excl_vat"], 0),
-            **{"state": "held", "month": "2026-11-01", "currency": "EUR", "rules": "1"},
+            "state": "held",
+            "month": "2026-11-01",
+            "currency": "EUR",
+            "rules": "1",
         },
     }[model]
     text = json.dumps({"filler": "x" * 500}).decode()

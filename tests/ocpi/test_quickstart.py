@@ -148,7 +148,7 @@ def test_what_is_not_there_cannot_be_patched(cpo):
 
 @pytest.mark.ocpi("F-01", "F-02")
 def test_a_tariff_is_deleted_at_the_short_path_and_not_patched(cpo, emsp):
-    tariff = {name: value for name, value in objects.tariff(cpo.address).items()}
+    tariff = objects.tariff(cpo.address)
     cpo.put("2.2/tariffs/T1", tariff)
     assert patch(cpo, "2.2/tariffs/T1", {"currency": "USD"}).http == 405
     assert cpo.call("DELETE", "2.2/tariffs/T1").code == 1000

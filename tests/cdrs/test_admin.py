@@ -1,0 +1,61 @@
+"""What staff see of tariffs that ended and of sessions that do not end."""
+
+import datetime as dt
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from cdrs.models import Session
+from parties.models import User
+from tests import objects
+from tests.speaking import joined
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def cpo():
+    return joined("NL", "CPO", "CPO")
+
+
+@pytest.fixture
+def desk(settings):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    client = Client()
+    client.force_login(User.objects.create_superuser("operations@hub.example"))
+    return client
+
+
+@pytest.mark.ocpi("F-02")
+def test_deleted_tariffs_are_shown_with_when(cpo, desk):
+    for uid in ("KEPT", "GONE"):
+        path = f"2.2.1/receiver/tariffs/{cpo.path}/{uid}"
+        cpo.put(path, objects.tariff(cpo.address, id=uid))
+    cpo.call("DELETE", path)
+    url = reverse("admin:locations_tariff_changelist")
+    page = desk.get(url).text
+    assert "KEPT" in page
+    assert "GONE" in page
+    deleted = desk.get(f"{url}?deleted_at__isempty=0").text
+    assert "GONE" in deleted
+    assert "KEPT" not in deleted
+
+
+@pytest.mark.ocpi("S-09")
+def test_a_session_that_does_not_end_is_found_and_left_as_it_is(cpo, desk):
+    emsp = joined("DE", "EMP", "EMSP")
+    for uid, status in [("LOST", "ACTIVE"), ("OVER", "COMPLETED"), ("FRESH", "ACTIVE")]:
+        body = objects.session(cpo.address, emsp.address, id=uid, status=status)
+        cpo.put(f"2.2.1/receiver/sessions/{cpo.path}/{uid}", body)
+    old = timezone.now() - dt.timedelta(days=4)
+    Session.objects.exclude(uid="FRESH").update(received_at=old)
+    page = desk.get(reverse("admin:cdrs_session_changelist") + "?stuck=1").text
+    assert "LOST" in page
+    assert "OVER" not in page
+    assert "FRESH" not in page
+    assert Session.objects.get(uid="LOST").body["status"] == "ACTIVE"
