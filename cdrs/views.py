@@ -1,5 +1,6 @@
 """Tokens, sessions and CDRs over OCPI."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,10 @@ from cdrs import intake, v22
 from cdrs.models import Cdr, Session, Token
 from hub.ocpi import times, validation
 from hub.ocpi.client import join
-from hub.ocpi.errors import Invalid, NotFound, UnknownToken
+from hub.ocpi.errors import Invalid, NotFound, Problem, UnknownToken
 from hub.ocpi.messages import Address
 from hub.ocpi.versions import RECEIVER, base_url, endpoint_url
-from parties import owned, routing
+from parties import owned, repairs, routing
 from parties.merging import Body
 from parties.models import Role
 from parties.objects import ReceiverViewSet, SenderViewSet, SimpleReceiver
@@ -114,7 +115,8 @@ class CdrReceiver(ReceiverViewSet):
             owner = self.owner(body["country_code"], body["party_id"])
         except NotFound as error:
             raise Invalid(error.message) from error
-        cdr, created = self.take(owner, intake.Claim(owner.party, body))
+        raw = self.mended.sent if self.mended else None
+        cdr, created = self.take(owner, intake.Claim(owner.party, body, raw))
         url = join(endpoint_url(version, "cdrs", RECEIVER), *cdr.path)
         return self.success(created=created, headers={"Location": url})
 
@@ -154,18 +156,26 @@ class SimpleCdr(CdrReceiver):
         return self.success(created=created, message=draft.message, headers={"Location": url})
 
     def check(self, draft: Draft) -> None:
-        """Check the draft; what could not be derived may be missing."""
-        lacking = {f"{name} is required" for name in draft.lacking}
-        problems = validation.problems(self.model.kind, draft.body)
-        found = [item for item in problems if item.path != "$" or item.problem not in lacking]
-        if found:
+        """Check the draft, and repair it where that is allowed."""
+        found = self.problems(draft.body, draft.lacking)
+        if not found:
+            return
+        mended = repairs.mend(self.model.kind, draft.body)
+        if self.caller.platform.strict or self.problems(mended.body, draft.lacking):
             raise Invalid("not a valid CDR", problems=found)
+        draft.body, draft.repairs = mended.body, [*draft.repairs, *mended.told]
+        self.quirks |= mended.quirks
+
+    def problems(self, body: Any, lacking: Iterable[str]) -> list[Problem]:
+        """Return what is wrong; what could not be derived may be missing."""
+        missing = {f"{name} is required" for name in lacking}
+        found = validation.problems(self.model.kind, body)
+        return [item for item in found if item.path != "$" or item.problem not in missing]
 
     def completed(self, owner: Role, raw: Any) -> Draft:
         """Return the body as a draft, converted only where the connection asks for it."""
         if not self.quickstart:
-            validation.check(self.model.kind, raw)
-            return Draft(raw)
+            return self.checked(self.model.kind, Draft(raw))
         received = times.now()
         begun = v22.begin(raw, owner.party.address, received).body
         return v22.cdr(raw, owner.party.address, received, _known(owner, begun))

@@ -7,7 +7,7 @@ from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.ocpi import times, types, validation
+from hub.ocpi import times, types
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.messages import Address
 from locations import parts, v22
@@ -50,6 +50,7 @@ class LocationReceiver(Parts, ReceiverViewSet):
     """Takes locations from CPOs, and their EVSEs and connectors one by one."""
 
     module, model, missing = "locations", Location, UnknownLocation
+    kinds = parts.KINDS
 
     def update(self, request: Request, uid: str, **named: str) -> Response:
         """Create or replace a location, or an EVSE or connector in it."""
@@ -67,7 +68,7 @@ class LocationReceiver(Parts, ReceiverViewSet):
 
     def part_draft(self, level: Level, uid: str) -> Draft:
         """Return the body as a valid EVSE or connector."""
-        return Draft(self.valid_body(level.kind))
+        return self.checked(level.kind, Draft(self.body()))
 
     def target(self, owner: Role, uid: str, body: Body) -> tuple[owned.Place, str]:
         """Return the location that a path begins with, and the rest of the path."""
@@ -123,9 +124,7 @@ class SimpleLocation(SimpleReceiver, LocationReceiver):
         """Return the EVSE or connector, completed as far as that can be derived."""
         if not self.quickstart:
             return super().part_draft(level, uid)
-        draft = v22.part(level, self.body(), uid, times.now())
-        validation.check(level.kind, draft.body)
-        return draft
+        return self.checked(level.kind, v22.part(level, self.body(), uid, times.now()))
 
     def partial_draft(self, owner: Role) -> Draft:
         """Return the change, with its members as 2.2.1 names and writes them."""

@@ -1,5 +1,6 @@
 """The views that all client-owned modules share: push and read back, list and read."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet, Sum, TextField, Window
@@ -7,13 +8,13 @@ from django.db.models.functions import Cast, Length
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.ocpi import times, validation
+from hub.ocpi import times
 from hub.ocpi.envelope import Stored
 from hub.ocpi.errors import Invalid, NotFound, Problem
 from hub.ocpi.messages import Address
 from hub.ocpi.pagination import Page
 from hub.ocpi.versions import RECEIVER, SENDER, endpoint_url
-from parties import forwarding, owned, routing
+from parties import forwarding, owned, repairs, routing
 from parties.direct import DirectViewSet
 from parties.merging import Amendment, Body
 from parties.models import Dialect, OwnedObject, Role
@@ -32,6 +33,7 @@ class ReceiverViewSet(DirectViewSet):
     interface = RECEIVER
     model: ClassVar[type[OwnedObject]]
     missing: ClassVar[type[NotFound]] = NotFound
+    kinds: ClassVar[tuple[Any, ...]] = ()  # of which a part may be changed, if not of the model's
 
     def retrieve(self, request: Request, uid: str, **named: str) -> Response:
         """Return the stored object to its owner."""
@@ -79,7 +81,13 @@ class ReceiverViewSet(DirectViewSet):
 
     def draft(self, owner: Role, uid: str) -> Draft:
         """Return the body as valid 2.2.1."""
-        return Draft(self.valid_body(self.model.kind))
+        return self.checked(self.model.kind, Draft(self.body()))
+
+    def checked(self, kind: Any, draft: Draft) -> Draft:
+        """Return a draft that passes as a wire type, repaired where that is allowed."""
+        mended = self.accepted(kind, draft.body)
+        raw = mended.sent if draft.raw is None else draft.raw
+        return replace(draft, body=mended.body, raw=raw, repairs=[*draft.repairs, *mended.told])
 
     def partial_draft(self, owner: Role) -> Draft:
         """Return the body of a PATCH, which says when the change was.
@@ -93,7 +101,16 @@ class ReceiverViewSet(DirectViewSet):
         if self.quickstart and not self.caller.platform.strict:
             draft.fill("last_updated", times.render(times.now()))
         stamped(draft.body)
-        return draft
+        return self.repaired(draft)
+
+    def repaired(self, draft: Draft) -> Draft:
+        """Return a change with what could be repaired in it; the merged object is checked later."""
+        kind = repairs.closest(self.kinds or (self.model.kind,), draft.body)
+        try:
+            mended = self.accepted(kind, draft.body, partial=True)
+        except Invalid:
+            return draft
+        return replace(draft, body=mended.body, repairs=[*draft.repairs, *mended.told])
 
     @property
     def quickstart(self) -> bool:
@@ -236,5 +253,4 @@ class SimpleReceiver(ReceiverViewSet):
         if not self.quickstart:
             return super().draft(owner, uid)
         draft = self.convert(self.body(), owner.party.address, uid)
-        validation.check(self.model.kind, draft.body)
-        return draft
+        return self.checked(self.model.kind, draft)

@@ -221,12 +221,12 @@ def _inserted(push: Push, stamp: datetime) -> OwnedObject | None:
 
 def _replaced(item: OwnedObject, push: Push, stamp: datetime) -> Kept:
     """Replace the row's content, unless that is older or the same; a deleted object comes back."""
-    told = push.raw is None or bool(push.raw.get("last_updated"))
+    told = not isinstance(push.raw, dict) or bool(push.raw.get("last_updated"))
     if told and stamp < item.last_updated:
         logger.info("stale push ignored", extra={"kind": item.module, "object": item.pk})
         return Kept(Change.STALE)
     revived = item.deleted
-    same = push.body == item.body if push.raw is None else push.raw == item.raw
+    same = push.body == item.body or (push.raw is not None and push.raw == item.raw)
     if same and not revived:
         return Kept(Change.UNCHANGED)
     oddities = _tolerated(item, push)

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from hub.logs import bound
-from hub.ocpi import json, validation
+from hub.ocpi import json
 from hub.ocpi.envelope import OcpiRenderer, envelope, error_response
 from hub.ocpi.errors import (
     Invalid,
@@ -29,10 +29,11 @@ from hub.ocpi.errors import (
     UnknownReceiver,
 )
 from hub.ocpi.messages import Address, Ids, Route
-from parties import far_pages, forwarding, policy, routing
+from parties import far_pages, forwarding, policy, repairs, routing
 from parties.authentication import Caller, TokenAuthentication, admit
 from parties.forwarding import Outgoing, Relayed
 from parties.models import Role
+from parties.repairs import Mended
 from parties.routing import Asked, Decision, hub_address
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class OcpiViewSet(ViewSet):
 
     decision: Decision | None = None
     acting: Role | None = None
+    mended: Mended | None = None  # the body, if it had to be repaired
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -165,10 +167,17 @@ class OcpiViewSet(ViewSet):
             raise NotJson(f"the body is not acceptable JSON: {error}") from error
 
     def valid_body(self, kind: Any) -> dict[str, Any]:
-        """Return the body after it passed as a wire type."""
-        body = self.body()
-        validation.check(kind, body)
-        return cast("dict[str, Any]", body)
+        """Return the body after it passed as a wire type, repaired where that is allowed."""
+        return cast("dict[str, Any]", self.accepted(kind, self.body()).body)
+
+    def accepted(self, kind: Any, body: Any, *, partial: bool = False) -> Mended:
+        """Return a body that passes as a wire type, with the repairs that took; they are noted."""
+        strict = self.caller.platform.strict
+        mended = repairs.accepted(kind, body, strict=strict, partial=partial)
+        if mended.made:
+            self.mended = mended
+            self.quirks |= mended.quirks
+        return mended
 
     def opened(self, receiver: Role, key: str) -> Role:
         """Tell that the request goes to who was found by a key of its content; return them."""
@@ -177,7 +186,9 @@ class OcpiViewSet(ViewSet):
 
     @property
     def content(self) -> bytes | None:
-        """Return the body to the byte, None when there is none."""
+        """Return the body to the byte, or as it was repaired; None when there is none."""
+        if self.mended:
+            return json.dumps(self.mended.body)
         return self.request._request.body or None
 
     def content_of(self, body: Any) -> bytes | None:
@@ -225,6 +236,8 @@ class OcpiViewSet(ViewSet):
         headers: dict[str, str] | None = None,
     ) -> Response:
         """Return a successful answer: 201 when something came into being, else 200."""
+        if self.mended and message == "Success":
+            message = self.mended.message
         return Response(
             envelope(data, message=message), status=201 if created else 200, headers=headers
         )
