@@ -208,7 +208,7 @@ def _shipments(platform: Platform, batch: list[Delivery]) -> list[Shipment]:
     endpoints = Endpoint.objects.filter(platform=platform, interface=RECEIVER)
     urls = dict(endpoints.values_list("module", "url"))
     found = []
-    for module in {delivery.module for delivery in batch}:
+    for module in urls.keys() & {delivery.module for delivery in batch}:  # it may just have left
         wanted = [delivery for delivery in batch if delivery.module == module]
         found += [_shipment(urls[module], *pair) for pair in _allowed(module, wanted)]
     return found

@@ -8,10 +8,11 @@ from django.db import connections
 
 from hub.ocpi.messages import Address
 from hub.sandbox.partner import Partner
-from parties import keys, leaving, registration
+from parties import delivery, keys, leaving, registration
 from parties.models import Key, Platform
+from tests import objects
 from tests.ocpi.test_credentials import MODULE, PATH, credentials, registered
-from tests.speaking import Speaker, invited
+from tests.speaking import Speaker, invited, joined
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BUSY = "another handshake of this platform is under way"
@@ -198,3 +199,17 @@ def test_a_retry_of_push_only_does_not_undo_what_happened_meanwhile(desk):
     assert retry.finish() is False
     assert Platform.objects.get().state == "suspended"
     assert keys.unseal(Platform.objects.get().sealed_token) == ""
+
+
+@pytest.mark.ocpi("C-09")
+def test_who_leaves_while_a_drain_is_at_work_is_sent_nothing_more(desk, guest):
+    member = registered(desk, guest)
+    cpo = joined("NL", "CPO", "CPO")
+    location = objects.location(cpo.address)
+    assert cpo.put(f"2.2.1/receiver/locations/{cpo.path}/{location['id']}", location).http == 201
+    platform = member.platform.pk
+    batch = delivery._claim(platform)
+    assert batch
+    member.call("DELETE", PATH)
+    assert delivery._send(platform, batch) == 0
+    assert not desk.received
