@@ -23,6 +23,7 @@ from parties import calling, handshake, invitations, keys, leaving, proposals, r
 from parties.handshake import Calls, Found, UnknownHost
 from parties.invitations import InvitationError
 from parties.models import Exchange, Key, Party, Platform, Role
+from parties.ourselves import credentials_for
 from parties.registration import ForeignRoles, Terms
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ def _ask(calls: Calls, url: str, method: str, token: str) -> Answered:
     where = found.credentials_url
     logger.info("our credentials are sent", extra={"platform": calls.platform.pk, "verb": method})
     try:
-        ours = registration.credentials_for(token)
+        ours = credentials_for(calls.platform, token)
         answer = calls.make(method, where, ours, handshake.HANDSHAKE_SECONDS)
     except CannotUseApi as error:
         raise Unclear(f"{error.message}. It is not known what the partner made of it") from error

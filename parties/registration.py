@@ -24,6 +24,7 @@ from parties import clientinfo, delivery, handshake, keys, proposals
 from parties.authentication import Caller, admit
 from parties.handshake import Found, UnknownHost
 from parties.models import Dialect, Endpoint, Key, Party, Platform, Role
+from parties.ourselves import credentials_for
 
 logger = logging.getLogger(__name__)
 _State = Platform.State
@@ -88,22 +89,6 @@ def require_registration(caller: Caller) -> None:
         raise MethodNotAllowed("not registered yet: POST first", allow=WHEN_INVITED) from error
 
 
-def credentials_for(token: str) -> dict[str, Any]:
-    """Return the hub's credentials as the holder of a token sees them."""
-    return {
-        "token": token,
-        "url": f"{settings.HUB_BASE_URL}/ocpi/versions",
-        "roles": [
-            {
-                "role": "HUB",
-                "business_details": {"name": settings.HUB_NAME},
-                "party_id": settings.HUB_PARTY_ID,
-                "country_code": settings.HUB_COUNTRY_CODE,
-            }
-        ],
-    }
-
-
 def push_only() -> list[Platform]:
     """Return the platforms that were registered without their URL answering."""
     return list(Platform.objects.filter(state=_State.PUSH_ONLY).order_by("pk"))
@@ -162,6 +147,8 @@ def store(platform: Platform, terms: Terms) -> None:
     platform.registered_at = now
     platform.failures, platform.failing_since, platform.paused_until = 0, None, None
     _replace_token(platform, terms.token, now)
+    if found and platform.hosts:
+        _require_still_approved(platform, found)
     if not found and not settings.SANDBOX:  # there, its hosts are fixed when it answers
         platform.hosts = platform.hosts or handshake.require_approved([terms.url], None)
     platform.save()
@@ -252,7 +239,7 @@ def _complete(caller: Caller, terms: Terms) -> dict[str, Any]:
     except keys.Gone as error:
         raise Unauthorized("this token has just been replaced or revoked") from error
     store(platform, terms)
-    return credentials_for(token)
+    return credentials_for(platform, token)
 
 
 def _replace_token(platform: Platform, token: str, now: datetime) -> None:
@@ -262,6 +249,12 @@ def _replace_token(platform: Platform, token: str, now: datetime) -> None:
     keep = platform.registered and before not in {"", token}
     platform.previous_sealed_token = keys.seal(before) if keep else ""
     platform.previous_until = now + keys.GRACE if keep else None
+
+
+def _require_still_approved(platform: Platform, found: Found) -> None:
+    """Refuse hosts that staff, or another first handshake, have decided about meanwhile."""
+    if unknown := set(found.hosts) - set(platform.hosts):
+        raise UnknownHost(sorted(unknown))
 
 
 def _name(terms: Terms) -> None:

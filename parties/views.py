@@ -12,6 +12,7 @@ from hub.ocpi.messages import Address
 from parties import clientinfo, leaving, registration, v22
 from parties.models import ClientInfo, Role
 from parties.objects import SenderViewSet
+from parties.ourselves import credentials_for
 from parties.viewsets import OcpiViewSet
 
 
@@ -36,7 +37,7 @@ class CredentialsViewSet(OcpiViewSet):
 
     def retrieve(self, request: Request, version: str) -> Response:
         """Return the hub's credentials as the caller uses them."""
-        return self.success(registration.credentials_for(self.caller.token))
+        return self.success(credentials_for(self.caller.platform, self.caller.token))
 
     def create(self, request: Request, version: str) -> Response:
         """Register the caller."""

@@ -15,9 +15,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hub.states import WrongState
-from parties import connecting, invitations, leaving, proposals
+from parties import connecting, invitations, keys, leaving, proposals
 from parties.admin import PlatformAdmin
-from parties.models import Platform, Role
+from parties.models import Key, Platform, Role
 from settlement import joining
 
 
@@ -52,6 +52,21 @@ def invite(platform: Platform, given: QueryDict) -> Outcome:
 def rotate(platform: Platform, given: QueryDict) -> Outcome:
     """Change both tokens."""
     return Outcome(connecting.rotate(platform) or gettext("Both tokens were changed."))
+
+
+def cut(platform: Platform, given: QueryDict) -> Outcome:
+    """End the tokens of before at once."""
+    keys.revoke(platform, Key.Purpose.PREVIOUS, Key.Purpose.OFFERED)
+    keys.forget_previous(platform)
+    return Outcome(gettext("Only the newest tokens are good now."))
+
+
+def manners(platform: Platform, given: QueryDict) -> Outcome:
+    """Say how it is treated."""
+    named = {name: bool(given.get(name)) for name in ("strict", "names_parties")}
+    Platform.objects.filter(pk=platform.pk).update(**named)
+    told = ", ".join(f"{name}: {'yes' if value else 'no'}" for name, value in named.items())
+    return Outcome(gettext("Treated so from now on: %s") % told)
 
 
 def suspend(platform: Platform, given: QueryDict) -> Outcome:
@@ -96,7 +111,10 @@ def withdraw(platform: Platform, given: QueryDict) -> Outcome:
 
 DEEDS: Mapping[str, Callable[[Platform, QueryDict], Outcome]] = {
     deed.__name__: deed
-    for deed in (invite, rotate, suspend, approve, dismiss, forget, assign, withdraw)
+    for deed in (
+        *(invite, rotate, cut, suspend, manners),
+        *(approve, dismiss, forget, assign, withdraw),
+    )
 }
 
 

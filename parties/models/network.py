@@ -64,6 +64,11 @@ class Platform(Stateful):
     strict = models.BooleanField(
         _("strict"), default=False, help_text=_("refuse what would otherwise be repaired")
     )
+    names_parties = models.BooleanField(
+        _("names parties"),
+        default=False,
+        help_text=_("name the parties behind the hub in the hub's credentials, against the letter"),
+    )
     proposal = ExactJSONField(
         _("change that waits for a person"), null=True, blank=True, editable=False
     )

@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from hub.ocpi.messages import Address
 from hub.sandbox.faults import Fault
@@ -16,6 +17,7 @@ from hub.sandbox.partner import Partner
 from parties import connecting, handshake, journal, keys, leaving, registration
 from parties.connecting import CannotConnect
 from parties.models import Endpoint, Exchange, Key, Party, Platform, Role
+from parties.ourselves import credentials_for
 from settlement.models import LegalEntity
 from tests.partners import InProcess
 from tests.speaking import Speaker, invited, joined
@@ -35,7 +37,10 @@ class Scripted(Partner):
         return {**super().credentials(), **self.terms}
 
     def _handle(self, received):
-        said = self.script(received)
+        try:
+            said = self.script(received)
+        finally:
+            connections.close_all()  # of this thread of the partner's server
         return (200, said, {}) if said is not None else super()._handle(received)
 
 
@@ -80,7 +85,7 @@ def test_the_hub_registers_with_a_partner_that_gave_it_a_token(partner):
     assert keys.unseal(platform.sealed_token) == partner.token != token_a
     assert token_a not in str(Platform.objects.values().get())
     [sent] = [item.body for item in partner.inbox.received if item.method == "POST"]
-    assert sent == registration.credentials_for(partner.hub_token)
+    assert sent == credentials_for(platform, partner.hub_token)
     assert [key.purpose for key in platform.keys.all()] == ["access"]
     assert platform.hosts == [partner.url.split("/")[2]]
     assert (platform.versions_url, Party.objects.get().name) == (partner.versions_url, "A CPO")

@@ -10,11 +10,14 @@ import pytest
 from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
+from hub.ocpi import validation
 from hub.ocpi.messages import Address
+from hub.ocpi.types import Credentials
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
 from parties import invitations, keys, proposals, registration, tasks
 from parties.models import Endpoint, Key, Party, Platform, Role
+from parties.ourselves import credentials_for
 from tests import objects
 from tests.speaking import Speaker, invited, joined
 
@@ -91,6 +94,20 @@ def test_get_shows_the_hubs_own_credentials_with_the_token_in_use(guest, desk):
     assert not [name for name in reply.headers if name.lower().startswith("ocpi-")]
 
 
+@pytest.mark.ocpi("C-03", "X-04")
+def test_the_parties_are_named_to_a_platform_that_insists_and_to_no_other(desk, member):
+    joined("NL", "CPO", "CPO")
+    joined("NL", "OFF", "CPO", state="offline")
+    joined("NL", "NEW", "CPO", state="invited")
+    joined("NL", "MSP", "EMSP")
+    assert len(member.get(PATH).data["roles"]) == 1
+    Platform.objects.filter(pk=member.platform.pk).update(names_parties=True)
+    for reply in (member.get(PATH), member.put(PATH, credentials(desk))):
+        assert validation.problems(Credentials, reply.data) == []
+        named = [f"{item['party_id']} {item['role']}" for item in reply.data["roles"]]
+        assert named == ["OCN HUB", "CPO CPO", "OFF CPO"]
+
+
 @pytest.mark.ocpi("C-20", "R-02", "V-11")
 def test_routing_headers_are_ignored_here(member):
     for path in (PATH, "versions", "2.2.1"):
@@ -144,7 +161,7 @@ def test_put_replaces_both_tokens_and_reads_the_endpoints_anew(desk, member):
     Endpoint.objects.all().delete()
     reply = member.put(PATH, renewed(desk))
     assert (reply.http, reply.code) == (200, 1000)
-    assert reply.data == registration.credentials_for(reply.data["token"])
+    assert reply.data == credentials_for(member.platform, reply.data["token"])
     assert reply.data["token"] != member.token
     platform = member.platform
     assert keys.unseal(platform.sealed_token) == desk.token != before

@@ -146,6 +146,24 @@ def test_roles_are_assigned_and_withdrawn(desk: Client, member: Speaker, partner
     assert "the only role" in do(desk, member.platform, "withdraw", role=str(last.pk))
 
 
+@pytest.mark.ocpi("X-04")
+def test_staff_say_how_a_platform_is_treated(desk: Client, member: Speaker) -> None:
+    text = do(desk, member.platform, "manners", strict="on")
+    assert "strict: yes, names_parties: no" in text
+    assert (member.platform.strict, member.platform.names_parties) == (True, False)
+    do(desk, member.platform, "manners", names_parties="on")
+    assert (member.platform.strict, member.platform.names_parties) == (False, True)
+
+
+@pytest.mark.ocpi("C-16")
+def test_the_token_before_is_ended_at_once(desk: Client, member: Speaker, partner: Partner) -> None:
+    partner.token = "another_token"
+    member.put(PATH, credentials(partner))
+    assert (member.get("versions").http, bool(member.platform.previous_sealed_token)) == (200, True)
+    assert "Only the newest" in do(desk, member.platform, "cut")
+    assert (member.get("versions").http, member.platform.previous_sealed_token) == (401, "")
+
+
 def test_a_role_of_another_platform_is_not_withdrawn_here(desk: Client, member: Speaker) -> None:
     other = joined("NL", "CPO", "CPO", "EMSP")
     for number in (str(other.platform.roles.first().pk), "", "x"):
