@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('parties', '0009_journal_search'),
+        ('parties', '0010_pulls'),
     ]
 
     operations = [

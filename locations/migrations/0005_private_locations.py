@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('locations', '0003_lists_and_audience'),
+        ('locations', '0004_missing'),
         ('parties', '0009_journal_search'),
     ]
 
