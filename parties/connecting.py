@@ -14,12 +14,21 @@ from typing import Any
 import msgspec
 from django.db import transaction
 
-from hub.ocpi import client, validation
+from hub.ocpi import client
 from hub.ocpi.errors import CannotUseApi, OcpiError
 from hub.ocpi.messages import Address
 from hub.ocpi.types import Credentials
 from hub.ocpi.types.basic import CredentialsToken
-from parties import calling, handshake, invitations, keys, leaving, proposals, registration
+from parties import (
+    calling,
+    handshake,
+    invitations,
+    keys,
+    leaving,
+    proposals,
+    registration,
+    repairs,
+)
 from parties.handshake import Calls, Found, UnknownHost
 from parties.invitations import InvitationError
 from parties.models import Exchange, Key, Party, Platform, Role
@@ -166,8 +175,8 @@ def _with_token(data: dict[str, Any], told: str) -> dict[str, Any]:
 
 def _terms(platform: Platform, answered: Answered) -> Terms:
     """Return what is to be stored; raises OcpiError when the partner's credentials do not fit."""
-    theirs, found = answered.credentials, answered.found
-    validation.check(Credentials, theirs)
+    found = answered.found
+    theirs = repairs.accepted(Credentials, answered.credentials, strict=platform.strict).body
     roles = registration.claimed_roles(platform, theirs["roles"])
     handshake.require_approved([theirs["url"]], platform.hosts or found.hosts)
     return Terms(

@@ -16,10 +16,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from hub.ocpi import client, validation
+from hub.ocpi import client
 from hub.ocpi.errors import CannotUseApi, Invalid, MethodNotAllowed, OcpiError, Unauthorized
 from hub.ocpi.messages import Address
-from hub.ocpi.types import Credentials
 from parties import clientinfo, delivery, handshake, keys, proposals
 from parties.authentication import Caller, admit
 from parties.handshake import Found, UnknownHost
@@ -62,13 +61,18 @@ class Terms:
 def register(caller: Caller, credentials: Mapping[str, Any], version: str) -> dict[str, Any]:
     """Complete the handshake that a partner's POST credentials begins; return our credentials.
 
-    Raises MethodNotAllowed when the platform is registered already, Invalid for bad credentials
-    or roles that are not assigned to it, CannotUseApi, UnsupportedVersion or MissingEndpoints when
-    calling back fails, and CannotUseApi when another handshake of the platform is under way.
+    Raises MethodNotAllowed when the platform is registered already, Invalid for roles that are not
+    assigned to it, CannotUseApi, UnsupportedVersion or MissingEndpoints when calling back fails,
+    and CannotUseApi when another handshake of the platform is under way.
     """
+    require_invitation(caller)
+    return _exchange(caller, credentials, version)
+
+
+def require_invitation(caller: Caller) -> None:
+    """Raise MethodNotAllowed unless the caller's token is that of an invitation."""
     if caller.key.purpose != Key.Purpose.INVITATION:
         raise MethodNotAllowed("already registered", allow=WHEN_REGISTERED)
-    return _exchange(caller, credentials, version)
 
 
 def update(caller: Caller, credentials: Mapping[str, Any], version: str) -> dict[str, Any]:
@@ -162,8 +166,7 @@ def store(platform: Platform, terms: Terms) -> None:
 
 
 def _exchange(caller: Caller, credentials: Mapping[str, Any], version: str) -> dict[str, Any]:
-    """Check credentials, call their owner back, store it all, and return ours."""
-    validation.check(Credentials, credentials)
+    """Call the owner of valid credentials back, store it all, and return ours."""
     platform = caller.platform
     with wishes_kept(platform, credentials):
         roles = claimed_roles(platform, credentials["roles"])

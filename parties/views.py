@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from hub.ocpi import versions
 from hub.ocpi.errors import NotFound
 from hub.ocpi.messages import Address
+from hub.ocpi.types import Credentials
 from parties import clientinfo, leaving, registration, v22
 from parties.models import ClientInfo, Role
 from parties.objects import SenderViewSet
@@ -41,14 +42,15 @@ class CredentialsViewSet(OcpiViewSet):
 
     def create(self, request: Request, version: str) -> Response:
         """Register the caller."""
+        registration.require_invitation(self.caller)
         answer = registration.register(self.caller, self.credentials(version), version)
-        return self.success(answer, message=f"Welcome {self.names()}")
+        return self.success(answer, message=self.told(f"Welcome {self.names()}"))
 
     def update(self, request: Request, version: str) -> Response:
         """Replace the tokens, both ways, and read the caller's endpoints anew."""
         registration.require_registration(self.caller)
         answer = registration.update(self.caller, self.credentials(version), version)
-        return self.success(answer, message=f"Credentials of {self.names()} replaced")
+        return self.success(answer, message=self.told(f"Credentials of {self.names()} replaced"))
 
     def destroy(self, request: Request, version: str) -> Response:
         """Let the caller leave."""
@@ -58,7 +60,13 @@ class CredentialsViewSet(OcpiViewSet):
     def credentials(self, version: str) -> Any:
         """Return the credentials that came, as 2.2.1 has them."""
         body = self.body()
-        return v22.credentials(self.caller.platform, body) if version == "2.2" else body
+        if version == "2.2":
+            body = v22.credentials(self.caller.platform, body)
+        return self.accepted(Credentials, body).body
+
+    def told(self, text: str) -> str:
+        """Return what is said to a success, with the repairs that it took."""
+        return f"{text}. {self.mended.message}"[:500] if self.mended else text
 
     def names(self) -> str:
         """Return the caller's parties in one line."""

@@ -129,8 +129,9 @@ def test_there_is_no_patch(guest, member):
 @pytest.mark.ocpi("C-06", "T-15")
 def test_who_is_registered_cannot_post(desk, member):
     before = everything(member.platform)
-    reply = member.post(PATH, credentials(desk))
-    assert (reply.http, reply.headers["Allow"]) == (405, "GET, PUT, DELETE")
+    for body in (credentials(desk), {}, b"no JSON"):
+        reply = member.post(PATH, body)
+        assert (reply.http, reply.headers["Allow"]) == (405, "GET, PUT, DELETE")
     assert everything(member.platform) == before
 
 
@@ -744,6 +745,21 @@ def test_a_quickstart_partner_whose_url_fails_is_push_only_again(desk):
     assert member.put("2.2/credentials", credentials(desk)).code == 1000
     platform = member.platform
     assert (platform.state, platform.endpoints.count()) == ("push_only", 0)
+
+
+@pytest.mark.ocpi("C-18", "X-05")
+def test_credentials_are_repaired_where_that_is_clear_and_told_so(desk, guest):
+    odd = role(role="MSP", business_details={"name": "An eMSP", "website": ""})
+    reply = guest.post(PATH, credentials(desk, roles=[odd]))
+    assert reply.code == 1000
+    assert "MSP for EMSP" in reply.message
+    assert reply.message.startswith("Welcome DE*EMP")
+    assert guest.party.business_details == {"name": "An eMSP"}
+    Platform.objects.update(strict=True)
+    member = Speaker(guest.address, reply.data["token"])
+    before = everything(member.platform)
+    assert member.put(PATH, credentials(desk, roles=[odd])).code == 2001
+    assert everything(member.platform) == before
 
 
 # Tokens in the database and in the log
