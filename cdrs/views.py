@@ -66,8 +66,7 @@ class SessionReceiver(ReceiverViewSet):
 
     def pass_on(self, owner: Role, body: Any = None) -> None:
         """Pass nothing on: the hub keeps every session, and owes it to its token's owner."""
-        token = body.get("cdr_token") or self.known_token(owner)
-        payer = Address.of(token["country_code"], token["party_id"]) if token else None
+        payer = payer_in(body.get("cdr_token") or self.known_token(owner))
         self.decided(routing.custody(self.route, owner, payer))
 
     def known_token(self, owner: Role) -> Any:
@@ -122,8 +121,7 @@ class CdrReceiver(ReceiverViewSet):
 
     def take(self, owner: Role, claim: intake.Claim) -> tuple[Cdr, bool]:
         """Take a claim in, unless it is addressed to somebody else than its payer."""
-        token = claim.body.get("cdr_token")
-        payer = Address.of(token["country_code"], token["party_id"]) if token else None
+        payer = payer_in(claim.body.get("cdr_token"))
         self.decided(routing.custody(self.route, owner, payer))
         return intake.receive(claim, now=times.now())
 
@@ -179,6 +177,13 @@ class SimpleCdr(CdrReceiver):
         received = times.now()
         begun = v22.begin(raw, owner.party.address, received).body
         return v22.cdr(raw, owner.party.address, received, _known(owner, begun))
+
+
+def payer_in(token: Any) -> Address | None:
+    """Return the eMSP that a token names; None when it is none, as in a PATCH it may be."""
+    named = token if isinstance(token, dict) else {}
+    code, party = named.get("country_code"), named.get("party_id")
+    return Address.of(code, party) if isinstance(code, str) and isinstance(party, str) else None
 
 
 def _known(owner: Role, body: dict[str, Any]) -> v22.Known:

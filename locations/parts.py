@@ -32,6 +32,8 @@ def kind_of(body: Any, tail: str) -> type[Struct]:
 def outside(tail: str, name: str) -> str:
     """Return the path around the part that a path and a body name; raise Invalid if they differ."""
     around = tail[: -len(name) - 1]
+    if not tail.isascii() or not tail.isprintable():
+        raise Invalid("an id has printable ASCII characters only")
     if tail.upper() != f"{around}/{name}".upper() or not around:
         raise Invalid(f"the body is that of {name}, the URL's end is another")
     return around
@@ -53,6 +55,8 @@ def split(rows: QuerySet[Any], tail: str) -> tuple[str, str]:
 
 def named(rows: QuerySet[Any], tail: str) -> QuerySet[Any]:
     """Keep the locations whose ids a path may begin with, the longest first."""
+    if not tail.isascii():
+        return rows.none()
     cuts = [at for at, character in enumerate(tail) if character == "/"]
     heads = [tail.upper(), *(tail[:cut].upper() for cut in cuts)]
     fitting: QuerySet[Any] = rows.alias(head=Upper("uid")).filter(head__in=heads)

@@ -74,8 +74,8 @@ class Amendment:
 
 def located(whole: Body, tail: str) -> Path | None:
     """Return the path of the stored part that the rest of a URL names; ids may hold slashes."""
-    if not tail:
-        return ()
+    if not tail or not tail.isascii():
+        return None if tail else ()
     evses = sorted(whole.get("evses") or [], key=lambda evse: -len(evse["uid"]))
     for evse in evses:
         uid, rest = evse["uid"], tail[len(evse["uid"]) :]
@@ -170,7 +170,7 @@ def _joined(parts: list[Any], changes: list[Any], key: str, stamp: Any) -> list[
     places = {part[key].upper(): at for at, part in reversed(list(enumerate(parts)))}
     for item in changes:
         name = item.get(key) if isinstance(item, dict) else None
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name.isascii():
             found.append(item)  # which validation refuses
             continue
         at, change = places.setdefault(name.upper(), len(found)), {"last_updated": stamp, **item}
@@ -192,8 +192,10 @@ def position(items: Sequence[Body], key: str, name: Any) -> int | None:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same CiString."""
-    return isinstance(one, str) and isinstance(other, str) and one.upper() == other.upper()
+    """Tell whether two values are the same CiString; what is not ASCII folds into nothing."""
+    if not isinstance(one, str) or not isinstance(other, str) or not other.isascii():
+        return False
+    return one.isascii() and one.upper() == other.upper()
 
 
 def _instant(text: str) -> datetime:

@@ -145,6 +145,23 @@ def test_what_two_owners_have_is_not_guessed(own, emsp, stranger):
     assert shown(emsp, "locations", "L1", "E1").data["uid"] == "E1"
 
 
+@pytest.mark.ocpi("T-25", "L-15")
+@pytest.mark.parametrize("path", [["\u0131"], ["I", "\u0131"], ["I", "I", "\u0131"], ["I", "I\n"]])
+def test_no_id_is_folded_into_another(cpo, emsp, path):
+    own = Pushing(cpo, "locations")
+    evse = objects.evse(uid="I", connectors=[objects.connector(id="I")])
+    own.put("I", body=objects.location(cpo.address, id="I", evses=[evse]))
+    bodies = [objects.location(cpo.address, id="I"), objects.evse(uid="I")]
+    body = [*bodies, objects.connector(id="I")][len(path) - 1]
+    assert own.put(*path, body=body).code in {2001, 2003}
+    for answer in (own.get(*path), own.patch(*path, body={"last_updated": LATER})):
+        assert (answer.http, answer.code) == (404, 2003)
+    assert shown(emsp, "locations", *path).http == 404
+    folded = {"evses": [{"uid": "\u0131", "status": "BLOCKED"}], "last_updated": LATER}
+    assert own.patch("I", body=folded).code == 2001
+    assert Location.objects.get().version == 1
+
+
 # PATCH
 
 

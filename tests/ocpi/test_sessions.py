@@ -203,6 +203,15 @@ def test_a_patch_does_not_move_a_session_to_another_emsp(own, stranger):
     assert Session.objects.get().emsp.party_id == "MSP"
 
 
+@pytest.mark.ocpi("S-06", "P-08", "T-10")
+@pytest.mark.parametrize("token", ["x", 7, [], {"uid": "1"}, {"country_code": 1, "party_id": []}])
+def test_a_token_that_is_none_is_refused(own, token):
+    answer = own.patch("S1", body={"cdr_token": token, "last_updated": LATER})
+    assert (answer.http, answer.code) == (200, 2001)
+    assert answer.data[0]["path"].startswith("$.cdr_token")
+    assert Session.objects.get().version == 1
+
+
 @pytest.mark.ocpi("S-06")
 def test_a_patch_may_find_the_payer_that_a_put_did_not(cpo, emsp, deliver):
     own = Pushing(cpo, "sessions")
