@@ -5,7 +5,6 @@ new one is used, or for GRACE: an answer that is lost on its way locks nobody ou
 """
 
 import base64
-import binascii
 import hashlib
 import logging
 import re
@@ -192,7 +191,7 @@ def decode(text: str) -> str | None:
     try:
         raw = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
         return raw.decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no Base64, or not of ASCII
         return None
 
 

@@ -29,6 +29,8 @@ PARAMETERS = frozenset(
 )
 _OWNER = re.compile(r"[A-Za-z]{2}\Z"), re.compile(r"[A-Za-z0-9]{3}\Z")
 _TOLD = re.compile(rf"(\.(?:uid|token|{'|'.join(sorted(DRIVERS))})): .*", re.DOTALL)
+# A token of the hub's own, plain or in Base64, wherever somebody may have put it
+_OURS = re.compile(r"och_[A-Za-z0-9]{20,}|b2NoX[A-Za-z0-9+/_-]{20,}=*")
 _PIECE = re.compile(
     r"""
     "(?:[^"\\]|\\.)*(?:"(?P<name>\s*:)?|\\?\Z)  # a string, perhaps without its end
@@ -62,7 +64,7 @@ class Mask:
         if secret:
             return f"{origin}/~{keys.pseudonym(url)}"
         path = "/".join(self._segments(parts.path.split("/")))
-        return origin + path + self._query(parts.query)
+        return _OURS.sub(HIDDEN, origin + path + self._query(parts.query))
 
     def body(self, raw: bytes) -> str:
         """Return a body as masked JSON of limited length, or words about what it is instead."""
@@ -79,7 +81,7 @@ class Mask:
 
     def text(self, text: str) -> str:
         """Return words without the identifiers that were masked elsewhere."""
-        found = _TOLD.sub(rf"\1: {HIDDEN}", text)
+        found = _OURS.sub(HIDDEN, _TOLD.sub(rf"\1: {HIDDEN}", text))
         for value, short in self.drivers.items():
             if len(value) > 3 and value in found:
                 found = found.replace(value, f"~{short}")

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import orjson
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.renderers import BaseRenderer
 
@@ -17,6 +18,7 @@ from hub.ocpi.errors import (
     STATUS_BY_HTTP,
     Ambiguous,
     MethodNotAllowed,
+    Misdirected,
     NotFound,
     NotJson,
     OcpiError,
@@ -118,6 +120,7 @@ class OcpiMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         try:
+            refuse_foreign_host(request)
             refuse_doubles(request)
             refuse_body_tricks(request)
         except OcpiError as error:
@@ -126,6 +129,14 @@ class OcpiMiddleware:
         if response.get("Content-Type") == "application/json":
             return response
         return _enveloped(response)
+
+
+def refuse_foreign_host(request: HttpRequest) -> None:
+    """Refuse a request for another host than the hub's, before Django makes a page of it."""
+    try:
+        request.get_host()
+    except DisallowedHost as error:
+        raise Misdirected("this is not the host of the hub") from error
 
 
 def refuse_doubles(request: HttpRequest) -> None:

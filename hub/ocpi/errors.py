@@ -55,6 +55,12 @@ class Ambiguous(OcpiError):
     http_status, status_code = 400, 2001
 
 
+class Misdirected(OcpiError):
+    """The request names another host than the hub's."""
+
+    http_status = 400
+
+
 class Unauthorized(OcpiError):
     """No token, or one that is not (or no longer) valid here."""
 
