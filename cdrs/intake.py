@@ -15,9 +15,9 @@ from cdrs.facts import Facts
 from cdrs.models import BARE_CONTRACT, Cdr, Finding, Period, Token
 from cdrs.periods import month_of, period_for
 from hub.countries import alpha_2
-from hub.ocpi import json, times, types, validation
+from hub.ocpi import json, times, types
 from hub.ocpi.errors import Invalid
-from parties import owned, routing
+from parties import crawling, owned, routing
 from parties.models import Party, Role
 
 HOLD_LACKING = not settings.SANDBOX  # there the guide's calls lead to an invoice, as they stand
@@ -61,8 +61,9 @@ def receive(claim: Claim, *, now: datetime) -> tuple[Cdr, bool]:
 
 def take(owner: Role, body: Mapping[str, Any]) -> owned.Change:
     """Take in a CDR that the hub has read from its CPO's list."""
-    validation.check(types.CDR, body)
-    _, created = receive(Claim(owner.party, body), now=times.now())
+    mended = crawling.readable(types.CDR, owner, body)
+    claim = Claim(owner.party, mended.body, mended.sent if mended.made else None)
+    _, created = receive(claim, now=times.now())
     return owned.Change.CREATED if created else owned.Change.UNCHANGED
 
 

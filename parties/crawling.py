@@ -23,13 +23,14 @@ from django.utils.module_loading import import_string
 from msgspec import Raw, Struct
 
 from hub import egress
-from hub.ocpi import client, json, times, validation
+from hub.ocpi import client, json, times
 from hub.ocpi.errors import NotJson, OcpiError
 from hub.ocpi.messages import Address, Ids, Route
 from hub.ocpi.versions import SENDER
-from parties import calling, far_pages, owned
+from parties import calling, far_pages, owned, quirks, repairs
 from parties.models import Party, Platform, Pull, Role
 from parties.owned import Change
+from parties.repairs import Mended
 from parties.routing import hub_address
 
 logger = logging.getLogger(__name__)
@@ -220,12 +221,20 @@ def take(module: str, owner: Role, body: Any) -> Change:
         change: Change = import_string(special)(owner, body)
         return change
     model = apps.get_model(settings.OCPI_MODELS[module])
-    validation.check(model.kind, body)
-    push = owned.Push(model, owner, body)
+    mended = readable(model.kind, owner, body)
+    raw = mended.sent if mended.made else None
+    push = owned.Push(model, owner, mended.body, raw=raw)
     known = push.place.rows().first()
-    if known and known.deleted and owned.last_updated(body) <= known.deleted_at:
+    if known and known.deleted and owned.last_updated(push.body) <= known.deleted_at:
         return Change.STALE
     return owned.put(push).change
+
+
+def readable(kind: Any, owner: Role, body: Any) -> Mended:
+    """Return an object of a list as valid, repaired where its platform may be; that is noted."""
+    mended = repairs.accepted(kind, body, strict=owner.platform.strict)
+    quirks.note(owner.platform_id, mended.quirks)
+    return mended
 
 
 def identity(item: Any) -> str:

@@ -124,6 +124,8 @@ def foreign(hub: RunningHub) -> Iterator[Foreign]:
     invited = hub.manage("add_party", OWN.country_code, OWN.party_id, "CPO,EMSP", "py-ocpi")
     with running(OWN.party_id) as url:
         partner = Foreign(hub, url)
+        partner.own("locations", objects.location(OWN, id="L7", city="Vienna"))
+        partner.own("tariffs", objects.tariff(OWN, id="T7"))
         partner.register(invited["token"])
         yield partner
 
@@ -190,6 +192,14 @@ def test_what_it_tells_as_an_emsp_reaches_the_cpo(foreign: Foreign, peer: Partne
     answer = foreign.call("PUT", "receiver/tokens/at/pyo/card1", card)
     assert answer["status_code"] == 1000
     until(lambda: any(key.lower() == "card1" for key in peer.holds("tokens")))
+
+
+@pytest.mark.ocpi("G-04", "G-10", "X-05")
+def test_what_it_only_shows_in_its_lists_is_read(foreign: Foreign, peer: Partner):
+    """Its dates have a space and an offset, its ids are in small letters, its Link is empty."""
+    for module, key in {"locations": "L7", "tariffs": "T7"}.items():
+        until(lambda module=module, key=key: key in peer.holds(module), 60)
+    assert peer.holds("locations")["L7"]["city"] == "Vienna"
 
 
 @pytest.mark.ocpi("P-01", "T-23")

@@ -17,8 +17,8 @@ from hub.ocpi.messages import Address
 from hub.sandbox.faults import Fault
 from hub.sandbox.serving import Reply, Server
 from locations.models import Location, Tariff
-from parties import alive, crawling, invitations, keys, leaving, owned, pulling
-from parties.models import Delivery, Endpoint, Key, Platform, Pull
+from parties import alive, crawling, invitations, keys, leaving, owned, pulling, quirks
+from parties.models import Delivery, Endpoint, Key, Platform, Pull, Quirk
 from tests import objects
 from tests.partners import member
 from tests.speaking import joined
@@ -419,6 +419,35 @@ def test_a_bad_object_in_the_middle_is_noted_and_stops_nothing(shelf, cpo, caplo
     assert "X1: not a valid Location" in record.refusals
     assert "X4: " in record.refusals
     assert "a partner's list is not in order" in caplog.text
+
+
+@pytest.mark.ocpi("G-04", "X-05")
+def test_what_is_odd_but_clear_is_repaired_unless_the_platform_is_strict(shelf, cpo):
+    odd = {"last_updated": "2026-11-10 10:00:00+00:00", "country": "NL"}
+    shelf.items = locations("A", **odd)
+    assert counts(pull(cpo)) == (1, 0, 0, 0)
+    found = Location.objects.get()
+    assert (found.body["country"], found.body["last_updated"]) == ("NLD", "2026-11-10T10:00:00Z")
+    assert found.raw == shelf.items[0]
+    assert counts(pull(cpo)) == (0, 1, 0, 0)
+    quirks.write()
+    assert Quirk.objects.filter(platform=cpo.platform, name="repair: date").exists()
+    Platform.objects.update(strict=True)
+    shelf.items = locations("B", **odd)
+    assert counts(pull(cpo)) == (0, 0, 1, 0)
+    assert stored() == ["A"]
+
+
+@pytest.mark.ocpi("G-04", "X-05")
+def test_a_cdr_of_a_list_is_repaired_too_but_never_its_money(shelf, cpo):
+    emsp = joined("DE", "EMP", "EMSP", modules=["cdrs"])
+    offer(cpo, shelf, "cdrs")
+    Endpoint.objects.filter(module="locations").delete()
+    cdr = objects.cdr(CPO, emsp.address, last_updated="2026-11-10T12:00:00+01:00")
+    shelf.items = [cdr, {**cdr, "id": "C2", "total_cost": {"excl_vat": "10.00"}}]
+    assert counts(pull(cpo)) == (1, 0, 1, 0)
+    assert Cdr.objects.get().body["last_updated"] == "2026-11-10T11:00:00Z"
+    assert Cdr.objects.get().raw == cdr
 
 
 @pytest.mark.ocpi("G-04")
