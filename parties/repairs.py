@@ -192,7 +192,7 @@ def _leaf(hint: Any, bare: Any, value: Any, path: str, found: Mended) -> Any:
 
 
 def _list(hint: Any, value: Any, path: str, found: Mended) -> Any:
-    if isinstance(value, dict) and _is_struct(_bare(hint)):
+    if isinstance(value, dict) and value and _is_struct(_bare(hint)):
         found.made.append((path, Repair.ONE_FOR_LIST))
         value = [value]
     if not isinstance(value, list):
