@@ -109,6 +109,8 @@ class CdrReceiver(ReceiverViewSet):
 
     def create(self, request: Request, version: str) -> Response:
         """Take a CDR in; the answer says where the CPO can read it back."""
+        if isinstance(self.body(), list):
+            raise Invalid("CDRs come one by one", problems=[Problem("$", "is a list")])
         body = self.valid_body(self.model.kind)
         try:
             owner = self.owner(body["country_code"], body["party_id"])

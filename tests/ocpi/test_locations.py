@@ -283,7 +283,7 @@ def test_what_a_patch_leaves_invalid_is_refused_with_every_path(own):
         "$.evses[4]",
         "$.country",
     )
-    assert refused(own.patch("L1", body={"evses": {}, "last_updated": LATER}), "$.evses")
+    assert refused(own.patch("L1", body={"evses": 7, "last_updated": LATER}), "$.evses")
     assert refused(own.patch("L1", "E1", body={"status": "X", "last_updated": LATER}), "$.status")
     assert Location.objects.get().version == 1
 
