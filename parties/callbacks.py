@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.ocpi import json, types, validation
+from hub.ocpi import json, types
 from hub.ocpi.errors import Invalid, NotFound
 from hub.ocpi.messages import Ids, Route
 from hub.ocpi.versions import SENDER
-from parties import authentication, far_pages, relay, routing
+from parties import authentication, far_pages, relay, routing, tidying
 from parties.forwarding import Outgoing, only
 from parties.models import Errand, FarPage
 from parties.routing import Decision
@@ -82,7 +82,7 @@ class PageViewSet(OcpiViewSet):
 
 
 def result_of(errand: Errand, body: Any) -> dict[str, Any]:
-    """Return a result after it passed as its type.
+    """Return a result after it passed as its type, repaired where that is allowed.
 
     It may come in an envelope, in a list, and with one message instead of a list of them.
     """
@@ -93,8 +93,7 @@ def result_of(errand: Errand, body: Any) -> dict[str, Any]:
         raise Invalid("a result is expected")
     if isinstance(body.get("message"), dict):
         body = {**body, "message": [body["message"]]}
-    validation.check(kind_of(errand), body)
-    return dict(body)
+    return dict(tidying.mended(kind_of(errand), body, errand.receiver.platform))
 
 
 def kind_of(errand: Errand) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from rest_framework.response import Response
 
 from hub.ocpi.versions import RECEIVER
-from parties import forwarding, routing
+from parties import forwarding, routing, tidying
 from parties.forwarding import Outgoing, only
 from parties.models import Role
 from parties.routing import Decision
@@ -54,7 +54,10 @@ class DirectViewSet(OcpiViewSet):
         """Pass a request about a single object on and return the answer."""
         answer = forwarding.forward(outgoing)
         relayed = forwarding.relayed(answer, outgoing.method, missing=missing)
-        return self.relay(replace(relayed, data=only(relayed.data)))
+        data = only(relayed.data)
+        if relayed.succeeded:
+            data = tidying.tidied(self.module, data, outgoing.receiver.platform)
+        return self.relay(replace(relayed, data=data))
 
     @property
     def segments(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from hub.ocpi.messages import Address
 from parties import calling, keys, routing
 from parties.forwarding import Outgoing, Relayed
 from parties.models import FarPage, Platform
+from parties.tidying import tidied
 
 logger = logging.getLogger(__name__)
 LIFE = timedelta(hours=1)
@@ -53,7 +54,7 @@ def listed(relayed: Relayed, outgoing: Outgoing) -> Relayed:
     shown = [item for item in items if _may_see(item, outgoing)]
     if len(shown) < len(items):
         logger.warning("objects of others were shown", extra={"kind": outgoing.module})
-    return replace(relayed, data=shown)
+    return replace(relayed, data=tidied(outgoing.module, shown, outgoing.receiver.platform))
 
 
 def _may_see(item: Any, outgoing: Outgoing) -> bool:

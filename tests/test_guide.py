@@ -116,7 +116,7 @@ def test_an_emsp_follows_the_guide(hub: RunningHub, visitor, demo_cpo: Partner) 
     assert (answer.status, answer.envelope["status_code"]) == (201, 1000)
     answer = guest.run("locations")
     assert (answer.status, answer.envelope["status_code"]) == (200, 1000)
-    assert int(answer.headers["x-total-count"]) == len(answer.envelope["data"])
+    assert 0 < len(answer.envelope["data"]) <= int(answer.headers["x-total-count"])
     answer = guest.run("start")
     assert (answer.status, answer.envelope["status_code"]) == (200, 1000)
     assert answer.envelope["data"] == {"result": "ACCEPTED", "timeout": 30}

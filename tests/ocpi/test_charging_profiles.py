@@ -26,6 +26,8 @@ PROFILE = {
     "charging_profile_period": [{"start_period": 0, "limit": Decimal("11000.5")}],
     "x_reason": "grid",
 }
+ACTIVE = {"start_date_time": "2026-11-25T12:00:00Z", "charging_profile": PROFILE}
+ODD_DATE = "2026-11-25 13:00:00+01:00"
 UNKNOWN_SESSION = {"result": "UNKNOWN_SESSION", "timeout": 0}
 REJECTED = {"result": "REJECTED", "timeout": 0}
 
@@ -233,6 +235,7 @@ def test_the_hub_only_relays_what_the_cpo_decides(
         ("GET", {"result": "REJECTED"}, 1000),
         ("GET", {"result": "ACCEPTED", "profile": {"charging_profile": PROFILE}}, 2001),
         ("DELETE", {"data": {"result": "ACCEPTED"}, "status_code": 1000}, 1000),
+        ("GET", {"result": "ACCEPTED", "profile": ACTIVE | {"start_date_time": ODD_DATE}}, 1000),
     ],
 )
 def test_each_result_has_its_type(
@@ -245,6 +248,8 @@ def test_each_result_has_its_type(
     answer = Client().post(path, json.dumps(body), "application/json")
     assert json.loads(answer.content)["status_code"] == code
     assert (method in results(emsp)) == (code == 1000)
+    if isinstance(body.get("profile"), dict) and code == 1000:
+        assert results(emsp)["GET"] == {"result": "ACCEPTED", "profile": ACTIVE}
 
 
 # The profile that is active, as the CPO tells it of its own accord

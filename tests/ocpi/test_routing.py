@@ -1,6 +1,7 @@
 """Whom a message reaches: direct, broadcast, open, from the store; and what is passed on of it."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -409,6 +410,28 @@ def test_no_driver_of_another_emsp_is_shown_by_way_of_a_careless_cpo(
     assert [item["id"] for item in emsp2.call("GET", "sessions", SENDER, to=cpo.address).data] == [
         "S1"
     ]
+
+
+@pytest.mark.ocpi("X-05", "R-10")
+def test_what_another_party_shows_is_spelled_as_ocpi_has_it(
+    cpo: Partner, emsp: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {"latitude": Decimal("52.373"), "longitude": Decimal("4.893")}
+    odd = objects.location(
+        cpo.address, last_updated="2026-11-10 10:00:00", coordinates=place, x_extra=Decimal("0.10")
+    )
+    hopeless = objects.location(cpo.address, id="L2", city=None, address=7)
+    answered = {"status_code": 1000, "data": [odd, hopeless]}
+    monkeypatch.setattr(cpo, "_reply", lambda *args: Reply.of(200, answered))
+    first, second = emsp.call("GET", "locations", SENDER, to=cpo.address).data
+    assert first["last_updated"] == "2026-11-10T10:00:00Z"
+    assert first["coordinates"] == {"latitude": "52.37300", "longitude": "4.89300"}
+    assert json.dumps(first["x_extra"]) == b"0.10"
+    assert second == hopeless
+    monkeypatch.setattr(cpo, "_reply", lambda *args: Reply.of(200, answered | {"data": odd}))
+    assert emsp.call("GET", "locations", SENDER, "L1", to=cpo.address).data == first
+    Platform.objects.filter(roles__party__party_id="CPO").update(strict=True)
+    assert emsp.call("GET", "locations", SENDER, "L1", to=cpo.address).data == odd
 
 
 def test_a_page_may_be_long_but_not_endless(
