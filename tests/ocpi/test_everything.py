@@ -26,7 +26,7 @@ CPO, OTHER, EMSP = Address("NL", "EVC"), Address("NL", "EVO"), Address("DE", "EV
 HUB = Address("XX", "OCN")
 CARD = objects.token(EMSP, uid="EV-CARD")
 SECONDS = 30.0
-LATER = "2026-11-10T11:00:00Z"
+LATER, LATEST = "2026-11-10T11:00:00Z", "2026-11-10T12:00:00Z"
 PROFILE = {
     "charging_rate_unit": "A",
     "charging_profile_period": [{"start_period": 0, "limit": D("16.0")}],
@@ -95,8 +95,20 @@ def receiver(partner: Partner, method: str, module: str, *path: str, **more: Any
 
 
 def methods(partner: Partner, module: str) -> list[str]:
-    """Return the methods with which the hub called a partner, as GET receiver."""
-    return [f"{item.method} {item.path[1]}" for item in partner.received if item.module == module]
+    """Return the methods with which a partner was called, as GET receiver.
+
+    The hub's own readings of its lists, which may come at any time, are left out.
+    """
+    return [
+        f"{item.method} {item.path[1]}"
+        for item in partner.received
+        if item.module == module and not is_reading(item)
+    ]
+
+
+def is_reading(received: Received) -> bool:
+    route = Route.from_headers(received.headers)
+    return (received.method, received.path[1], route.sender) == ("GET", "sender", HUB)
 
 
 @pytest.mark.ocpi("V-01", "V-03", "V-04", "V-05", "V-06", "C-05")
@@ -106,11 +118,6 @@ def test_versions_and_credentials(hub: RunningHub, cpo: Partner, emsp: Partner):
     for partner in (cpo, emsp):
         url = partner.hub_endpoints[f"credentials {SENDER}"]
         assert partner.request("GET", url).data["token"] == partner.hub_token
-    until_holds(cpo, "tokens", "EV-CARD")
-    before = cpo.hub_token
-    cpo.renew()
-    assert cpo.hub_token != before
-    done(cpo.call("GET", "tokens", SENDER))
 
 
 @pytest.mark.ocpi("L-01", "B-01", "B-03", "G-01", "G-02", "P-09")
@@ -128,7 +135,7 @@ def test_locations(cpo: Partner, other: Partner, emsp: Partner):
     pushed = len(methods(emsp, "locations"))
     for to in (None, HUB):
         answer = done(emsp.call("GET", "locations", SENDER, to=to))
-        assert {item["party_id"] for item in answer.data} == {"EVC", "EVO"}
+        assert {"EVC", "EVO"} <= {item["party_id"] for item in answer.data}
     [direct] = done(emsp.call("GET", "locations", SENDER, to=OTHER)).data
     assert direct == other.own.get("locations", "L2")
     assert methods(other, "locations") == ["GET sender"]
@@ -140,11 +147,16 @@ def test_tariffs(cpo: Partner, emsp: Partner):
     done(cpo.publish_tariff(objects.tariff(CPO)))
     done(cpo.publish_tariff(objects.tariff(CPO, id="T2")))
     until_holds(emsp, "tariffs", "T2")
-    assert len(done(emsp.call("GET", "tariffs", SENDER)).data) == 2
+    assert ids_of(emsp, "tariffs") == {"T1", "T2"}
     receiver(cpo, "DELETE", "tariffs", "T2")
     until(emsp, lambda: "T2" not in emsp.holds("tariffs"))
     assert "DELETE receiver" in methods(emsp, "tariffs")
-    assert [item["id"] for item in done(emsp.call("GET", "tariffs", SENDER)).data] == ["T1"]
+    assert ids_of(emsp, "tariffs") == {"T1"}
+
+
+def ids_of(partner: Partner, module: str) -> set[str]:
+    """Return the ids of the CPO's objects that a partner finds in the hub's list."""
+    return {item["id"] for item in partner.fetch(module) if item["party_id"] == CPO.party_id}
 
 
 @pytest.mark.ocpi("K-01", "K-05", "K-06", "K-07")
@@ -263,7 +275,7 @@ def test_whatever_the_hub_sends_is_addressed(sent: list[tuple[Partner, Received]
             continue
         assert route.to == partner.address, received
         broadcast = received.module in {"locations", "tariffs", "tokens"}
-        if broadcast and received.path[1] == "receiver":
+        if is_reading(received) or (broadcast and received.path[1] == "receiver"):
             assert route.sender == HUB, received
         else:
             assert route.sender in {CPO, OTHER, EMSP}, received
@@ -299,6 +311,16 @@ def test_what_the_hub_says_of_itself_leaves_out_what_is_empty(cpo: Partner, emsp
         assert b'""' not in answer.content
     assert isinstance(credentials.data, dict)
     assert emsp.call("GET", "cdrs", SENDER, query="?date_from=2040-01-01T00:00:00Z").data == []
+
+
+@pytest.mark.ocpi("A-11", "C-07")
+def test_tokens_are_renewed_while_all_goes_on(cpo: Partner, emsp: Partner):
+    before = (cpo.token, cpo.hub_token)
+    cpo.renew()
+    assert not {cpo.token, cpo.hub_token} & {*before}
+    done(cpo.call("GET", "tokens", SENDER))
+    receiver(emsp, "PATCH", "tokens", "EV-CARD", body={"valid": False, "last_updated": LATEST})
+    until_holds(cpo, "tokens", "EV-CARD", valid=False)
 
 
 @pytest.mark.ocpi("C-08", "C-09")
