@@ -21,7 +21,7 @@ CHECKS = [
 ]
 OWN = {"country_code": "NL", "party_id": "FUZ"}
 few = settings(
-    max_examples=5,
+    max_examples=4,
     derandomize=True,
     database=None,
     deadline=None,
