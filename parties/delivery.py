@@ -25,7 +25,7 @@ from hub import egress, locks
 from hub.ocpi import client, json
 from hub.ocpi.messages import Route
 from hub.ocpi.versions import RECEIVER
-from parties import calling, policy
+from parties import calling, policy, quirks
 from parties.models import Delivery, Endpoint, OwnedObject, Platform, Role
 from parties.routing import hub_address
 
@@ -41,6 +41,7 @@ UNROUTED = frozenset({"hubclientinfo"})  # the hub's own, without routing header
 MONEY_DELAYS = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
 MONEY_PATIENCE = timedelta(hours=72)
 REFUSALS = 3
+NOT_HERE = frozenset({405, 501})  # what a partner answers to a method that it does not have
 FAILURES_BEFORE_PAUSE = 5
 MARK_EVERY = timedelta(seconds=60)  # how often it is noted that a platform was heard of
 NOT_NOW = frozenset({401, 403, 408, 410, 429})  # about us or the hour, not about the object
@@ -195,7 +196,7 @@ def _claim(platform_id: int) -> list[Delivery]:
 def _send(platform_id: int, batch: list[Delivery]) -> int:
     platform = Platform.objects.get(pk=platform_id)
     line = calling.Line(platform)
-    shipments = _shipments(platform, batch)
+    shipments = _shipments(line, batch)
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         results = list(pool.map(lambda shipment: _deliver(line, shipment), shipments))
     line.keep()
@@ -204,13 +205,14 @@ def _send(platform_id: int, batch: list[Delivery]) -> int:
     return len(results)
 
 
-def _shipments(platform: Platform, batch: list[Delivery]) -> list[Shipment]:
-    endpoints = Endpoint.objects.filter(platform=platform, interface=RECEIVER)
+def _shipments(line: calling.Line, batch: list[Delivery]) -> list[Shipment]:
+    endpoints = Endpoint.objects.filter(platform=line.platform, interface=RECEIVER)
     urls = dict(endpoints.values_list("module", "url"))
     found = []
     for module in urls.keys() & {delivery.module for delivery in batch}:  # it may just have left
         wanted = [delivery for delivery in batch if delivery.module == module]
-        found += [_shipment(urls[module], *pair) for pair in _allowed(module, wanted)]
+        whole = quirks.no_patch(module) in line.known
+        found += [_shipment(urls[module], *pair, whole) for pair in _allowed(module, wanted)]
     return found
 
 
@@ -245,10 +247,10 @@ def _give_up(delivery: Delivery, item: OwnedObject) -> None:
     logger.log(level, "delivery to a party that it is not for", extra={"kind": item.module, **ids})
 
 
-def _shipment(base: str, delivery: Delivery, item: OwnedObject) -> Shipment:
+def _shipment(base: str, delivery: Delivery, item: OwnedObject, whole: bool) -> Shipment:
     receiver = delivery.receiver.party.address
     sender = item.owner.address if item.module in ROUTED else hub_address()
-    method, path, body = _message(delivery, item)
+    method, path, body = _message(delivery, item, whole)
     route = Route() if item.module in UNROUTED else Route(to=receiver, sender=sender)
     return Shipment(
         delivery,
@@ -261,18 +263,19 @@ def _shipment(base: str, delivery: Delivery, item: OwnedObject) -> Shipment:
     )
 
 
-def _message(delivery: Delivery, item: OwnedObject) -> tuple[str, list[str], Any]:
+def _message(delivery: Delivery, item: OwnedObject, whole: bool) -> tuple[str, list[str], Any]:
     """Return method, path and body of what a receiver is told of an object.
 
-    Of one that it lacks nothing of but the last change, that change, once; what may have arrived
-    already is not repeated, as charging periods would be appended twice.
+    Of one that it lacks nothing of but the last change, that change, once, unless it wants objects
+    whole. What may have arrived is not repeated: charging periods would be appended twice.
     """
     if item.deleted:
         return "DELETE", item.path, None
     if item.module == "cdrs":
         return "POST", [], item.body
     first_try = delivery.attempts == 0 and delivery.leased_until is None
-    if item.change and first_try and item.version == delivery.acknowledged + 1:
+    lacks_one = item.version == delivery.acknowledged + 1
+    if item.change and first_try and lacks_one and not whole:
         return item.change["method"], [*item.path, *item.change["path"]], item.change["body"]
     return "PUT", item.path, item.body
 
@@ -292,6 +295,8 @@ def _deliver(line: calling.Line, shipment: Shipment) -> Result:
         answer = line.make(call)
     except (egress.EgressDeniedError, egress.EgressFailedError) as error:
         return Result(shipment, Outcome.TRANSIENT, str(error)[:255])
+    if shipment.partial and answer.http in NOT_HERE:
+        line.found[quirks.no_patch(call.module)] = f"HTTP {answer.http}"
     return Result(shipment, judge(answer, shipment.method), _in_words(answer, shipment))
 
 

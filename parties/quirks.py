@@ -43,6 +43,7 @@ class Habit(models.TextChoices):
     WANTS_BASE64 = "wants_base64", _("wants the hub's token in Base64 after all")
     FORMER_TOKEN = "former_token", _("still wants the token before the last change")
     SLASH = "slash", _("wants URLs to end in a slash (one row for each module)")
+    NO_PATCH = "no_patch", _("takes no changes, only whole objects (one row for each module)")
     REDIRECTS = "redirects", _("sends calls elsewhere on its host (307, 308)")
     SILENT = "silent", _("answers a push with an empty body")
     NO_ENVELOPE = "no_envelope", _("answers in something else than OCPI's envelope")
@@ -116,6 +117,11 @@ tried, forget = _known.tried, _known.forget
 def slash(module: str) -> str:
     """Return the name of the quirk that a module's URLs must end in a slash."""
     return f"{Habit.SLASH.value} {module}".strip()
+
+
+def no_patch(module: str) -> str:
+    """Return the name of the quirk that a module's objects are wanted whole."""
+    return f"{Habit.NO_PATCH.value} {module}"
 
 
 def described(name: str) -> str:

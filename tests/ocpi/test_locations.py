@@ -8,6 +8,7 @@ from hypothesis import given
 from hub.ocpi import times, types
 from hub.sandbox.faults import Fault
 from locations.models import Location
+from parties import quirks
 from parties.models import Delivery
 from tests import objects, wire
 from tests.partners import member
@@ -473,6 +474,18 @@ def test_who_does_not_know_what_changed_is_told_the_whole_at_once(own, emsp, del
     assert [item[0] for item in told(emsp, "locations")] == ["PUT", "PATCH", "PUT"]
     assert emsp.holds("locations")["L1"] == own.get("L1").data
     assert Delivery.objects.filter(module="locations", acknowledged=2, wanted=2).exists()
+
+
+@pytest.mark.ocpi("B-09", "T-15")
+def test_who_has_no_patch_is_told_the_whole_and_not_asked_again(own, emsp, deliver, monkeypatch):
+    deliver()
+    monkeypatch.setattr("hub.sandbox.desk.CHANGES", ())
+    for name, stamp in (("One", LATER), ("Two", LATEST)):
+        own.patch("L1", body={"name": name, "last_updated": stamp})
+        deliver()
+    assert [item[0] for item in told(emsp, "locations")] == ["PUT", "PATCH", "PUT", "PUT"]
+    assert emsp.holds("locations")["L1"]["name"] == "Two"
+    assert quirks.described("no_patch locations").startswith("takes no changes")
 
 
 @pytest.mark.ocpi("P-08", "B-07")
