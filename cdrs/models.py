@@ -4,7 +4,10 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.apps import apps
+from django.conf import settings
 from django.db import models
+from django.db.models import QuerySet
 from django.db.models.fields.json import KT
 from django.db.models.functions import Replace, Upper
 from django.utils import timezone
@@ -52,6 +55,17 @@ class Token(OwnedObject):
             ),
             models.Index(fields=["last_updated"], name="token_by_time"),
         ]
+
+    def opened(self) -> QuerySet[Any]:
+        """Return the unpublished locations that name this token, spelled as it is, or its group."""
+        named = {name: self.body.get(name) for name in ("uid", "group_id", "visual_number")}
+        matching = models.Q()
+        for name, value in named.items():
+            if value:
+                matching |= models.Q(body__publish_allowed_to__contains=[{name: value}])
+        locations = apps.get_model(settings.OCPI_MODELS["locations"])
+        rows: QuerySet[Any] = locations._default_manager.filter(matching, publish=False)
+        return rows.exclude(owner=self.owner_id)
 
     @property
     def query(self) -> str:

@@ -2,8 +2,10 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Func, Q, Value
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
@@ -54,6 +56,11 @@ class Location(OwnedObject):
             ),
             models.Index(fields=["last_updated"], name="location_by_time"),
             models.Index(fields=["id"], condition=models.Q(publish=False), name="location_private"),
+            GinIndex(
+                OpClass(KeyTransform("publish_allowed_to", "body"), name="jsonb_path_ops"),
+                condition=models.Q(publish=False),
+                name="location_allowed_to",
+            ),
         ]
 
     COLUMNS = ("name", "city", "country", "publish")

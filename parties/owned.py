@@ -186,6 +186,9 @@ def _owed(item: OwnedObject, push: Push, kept: Kept) -> Kept:
     if kept.change in {Change.CREATED, Change.REPLACED}:
         everybody = routing.broadcast(item.module, push.owner)
         kept = replace(kept, receivers=owe(item, item.audience(everybody)))
+        for other in item.opened():
+            itself = Role.objects.receiving(other.module).filter(party=item.owner_id)
+            owe(other, other.audience(itself))
     return kept
 
 

@@ -1,6 +1,6 @@
 """What parties own: OCPI objects as they were received; and what the hub says of its parties."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, cast
 
 from django.db import models
@@ -82,6 +82,10 @@ class OwnedObject(models.Model):
     def audience(self, everybody: RoleQuerySet) -> RoleQuerySet:
         """Return who is to be told of it, of all who could be."""
         return everybody
+
+    def opened(self) -> Iterable["OwnedObject"]:
+        """Return the objects of others that its owner may know of through it."""
+        return ()
 
     def oddities(self, body: Mapping[str, Any]) -> list[str]:
         """Return what is odd about a body that is to replace this object's, in words."""

@@ -615,6 +615,29 @@ def test_a_newcomer_is_owed_what_it_would_be_shown(own, audience, deliver):
         assert set(newcomer.holds("locations")) == {"L2"}
 
 
+@pytest.mark.ocpi("L-07", "B-12", "B-10")
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        {"uid": "CARD2", "type": "RFID"},
+        {"group_id": "G2"},
+        {"visual_number": "V-2", "issuer": "Somebody"},
+    ],
+)
+def test_a_token_that_comes_later_opens_what_names_it(own, audience, deliver, allowed):
+    publish(own, allowed)
+    own.put("L2", body=objects.location(own.partner.address, id="L2", last_updated=LATER))
+    deliver()
+    emsp = audience["emsp"]
+    assert set(emsp.holds("locations")) == {"L2"}
+    members = {**allowed, "uid": "CARD2", "type": "RFID", "issuer": "Somebody"}
+    Pushing(emsp, "tokens").put("CARD2", body=objects.token(emsp.address, **members))
+    deliver()
+    assert set(emsp.holds("locations")) == {"L1", "L2"}
+    assert set(audience["stranger"].holds("locations")) == {"L2"}
+    assert len(told(emsp, "locations")) == 2
+
+
 @pytest.mark.ocpi("L-07", "P-12")
 def test_the_flags_are_relayed_untouched(own, emsp, deliver):
     Pushing(emsp, "tokens").put("CARD1", body=objects.token(emsp.address, **CARD))
