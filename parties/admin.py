@@ -59,8 +59,8 @@ class PlatformAdmin(AliveActions, ReadOnlyAdmin):
     """Connections, and what each is owed."""
 
     list_display = (
-        *("name", "state", "state_since", "heard_at", "dialect", "version", "token_age", "waits"),
-        *("owed", "failures", "paused_until"),
+        *("name", "state", "waits", "token_age", "owed", "failures", "paused_until"),
+        *("state_since", "heard_at", "dialect", "version"),
     )
     actions = ("probe_now", "read_now")
     list_filter = ("state", "dialect", "version", ("proposal", admin.EmptyFieldListFilter))

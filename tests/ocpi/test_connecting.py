@@ -11,10 +11,11 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 
+from hub.egress import EgressFailedError
 from hub.ocpi.messages import Address
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
-from parties import connecting, handshake, journal, keys, leaving, registration
+from parties import calling, connecting, handshake, journal, keys, leaving, registration
 from parties.connecting import CannotConnect
 from parties.models import Endpoint, Exchange, Key, Party, Platform, Role
 from parties.ourselves import credentials_for
@@ -334,6 +335,33 @@ def test_so_can_a_partner_that_the_hub_registered_with(partner, platform):
     partner.leave()
     assert Platform.objects.get().state == "suspended"
     assert Speaker(CPO, ours).get("versions").http == 401
+
+
+@pytest.mark.ocpi("C-16", "C-15")
+def test_a_partner_that_lost_our_answer_is_called_with_its_token_of_before(partner, platform):
+    ours, theirs, send = partner.hub_token, partner.token, partner.send
+
+    def lossy(method, url, **options):
+        answer = send(method, url, **options)
+        if method == "PUT":
+            raise EgressFailedError("the answer is lost")
+        return answer
+
+    partner.send = lossy
+    with pytest.raises(EgressFailedError):
+        partner.renew()
+    partner.send = send
+    assert (partner.hub_token, partner.token) == (ours, theirs)
+    platform.refresh_from_db()
+    assert keys.unseal(platform.sealed_token) != theirs
+    probe = calling.Call("GET", platform.versions_url, module="versions")
+    assert calling.make(platform, probe).succeeded
+    assert Speaker(CPO, ours).get(MODULE).http == 200
+    partner.renew()
+    platform.refresh_from_db()
+    assert keys.unseal(platform.sealed_token) == partner.token
+    assert calling.make(platform, probe).succeeded
+    assert Speaker(CPO, partner.hub_token).get(MODULE).http == 200
 
 
 @pytest.mark.ocpi("C-15", "A-11")
