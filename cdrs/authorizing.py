@@ -41,7 +41,7 @@ class AuthorizeViewSet(OcpiViewSet):
         changes = {"query": self.query(kind), "content": self.content_of(place) if place else None}
         outgoing = self.outgoing(sender, receiver, uid, "authorize", **changes)
         answer = forwarding.forward(outgoing)
-        relayed = authorization(forwarding.relayed(answer, "POST", missing=2004))
+        relayed = authorization(forwarding.relayed(answer, "POST", missing=2004), token)
         keep(uid, kind, sender, receiver, place or {}, relayed)
         return self.relay(relayed)
 
@@ -86,9 +86,10 @@ def tokens_of(uid: str, kind: str, owner: Role | None) -> list[Token]:
     return list(tokens.filter(type=RFID)) or list(tokens)
 
 
-def authorization(answer: Relayed) -> Relayed:
+def authorization(answer: Relayed, token: Token | None = None) -> Relayed:
     """Return an answer as OCPI wants it: an unknown token is a 404 with 2004 and no data.
 
+    Where the eMSP leaves the token out, it is added as the eMSP last told it.
     Raises HubError for a success that says nothing about the token.
     """
     if answer.code == 2004 or answer.http == 404:
@@ -98,6 +99,8 @@ def authorization(answer: Relayed) -> Relayed:
         return Relayed(200, answer.code, answer.message, data)
     if not isinstance(data, dict) or not isinstance(data.get("allowed"), str):
         raise HubError("the eMSP answers with success, but without an authorisation")
+    if token and not data.get("token"):
+        data = {**data, "token": token.body}
     return Relayed(200, answer.code, answer.message, data)
 
 

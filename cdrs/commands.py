@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -65,6 +66,8 @@ class CommandReceiver(ErrandViewSet):
             receiver = self.opened(*found(command, body, sender))
         elif "session_id" in body:
             refuse_foreign_session(receiver, body["session_id"], sender)
+        elif command == "CANCEL_RESERVATION":
+            refuse_foreign_reservation(receiver, body["reservation_id"], sender)
         check_connector(body, receiver)
         return receiver
 
@@ -134,16 +137,17 @@ def of_session(uid: str, sender: Role) -> Found:
 
 def of_reservation(uid: str, sender: Role) -> Found:
     """Return the CPO that a reservation of the sender was made with."""
-    rows = Errand.objects.filter(
-        module="commands",
-        action="RESERVE_NOW",
-        subject__iexact=uid,
-        sender__party=sender.party,
-    ).exclude(state=Errand.State.REFUSED)
+    rows = reservations(uid).filter(sender__party=sender.party)
     parties = {row.receiver.party.address for row in rows.select_related("receiver__party")}
     if not parties:
         raise UnknownReceiver("no party holds this reservation: say whose it is in OCPI-to-*")
     return only_owner(sorted(parties, key=str), "reservation_id")
+
+
+def reservations(uid: str) -> QuerySet[Errand]:
+    """Return the reservations with an id that were passed on and not refused."""
+    rows = Errand.objects.filter(module="commands", action="RESERVE_NOW", subject__iexact=uid)
+    return rows.exclude(state=Errand.State.REFUSED)
 
 
 def only_owner(addresses: list[Address], key: str) -> Found:
@@ -161,6 +165,14 @@ def refuse_foreign_session(owner: Role, uid: str, sender: Role) -> None:
     known = Session.objects.filter(owner=owner.party, uid__iexact=uid).first()
     if known and known.emsp_id != sender.party_id:
         raise NoSuchSession
+
+
+def refuse_foreign_reservation(owner: Role, uid: str, sender: Role) -> None:
+    """Refuse a reservation that is known to be another eMSP's alone; raises UnknownReceiver."""
+    known = reservations(uid).filter(receiver__party=owner.party)
+    holders = set(known.values_list("sender__party", flat=True))
+    if holders and sender.party_id not in holders:
+        raise UnknownReceiver(f"{owner.party} holds no reservation of {sender.party} by this id")
 
 
 def check_connector(body: Mapping[str, Any], receiver: Role) -> None:

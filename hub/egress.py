@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from django.conf import settings
@@ -105,6 +105,8 @@ def check_url(url: str, hosts: Collection[str] | None, *, longest: int = URL_LIM
         raise EgressDeniedError("only https URLs are called")
     if parts.username or parts.password:
         raise EgressDeniedError("a URL with credentials in it is not called")
+    if {".", ".."} & set(unquote(parts.path).split("/")):
+        raise EgressDeniedError("a URL with . or .. in its path is not called")
     name = f"{host}:{parts.port}" if parts.port else host
     if hosts is not None and name not in hosts:
         raise EgressDeniedError(f"{name} is not approved for this platform")

@@ -34,6 +34,7 @@ from parties.repairs import Mended
 from parties.routing import hub_address
 
 logger = logging.getLogger(__name__)
+MOST = 10_000  # objects on a page, of partners that know no limit
 LIMIT = 100  # objects on a page, as far as that is ours to say
 MAX_PAGES = 5_000
 MAX_BYTES = 8 * 1024 * 1024  # of a page
@@ -115,10 +116,15 @@ class Listing:
     seen: set[tuple[int, str]] = field(default_factory=set)
     empty: int = 0  # pages without objects in a row
 
-    def take(self, items: list[Any]) -> bool:
-        """Take the objects of a page; return whether there was any that had not come before."""
+    def take(self, items: list[Any], until: float) -> bool:
+        """Take the objects of a page; return whether there was any that had not come before.
+
+        Raises Stopped when the time (of the monotonic clock) is over.
+        """
         before = len(self.seen)
         for item in items:
+            if time.monotonic() > until:
+                raise Stopped("the time for this reading is over")
             self._take_one(item)
         return len(self.seen) > before
 
@@ -284,10 +290,12 @@ def _read(reader: Reader, listing: Listing, page: Page, visited: set[str]) -> Pa
     answer = reader.get(pull.module, listing.role.party, page.url)
     items = _items(answer)
     pull.pages += 1
+    if len(items) > MOST:
+        raise Useless(f"a page has more than {MOST} objects")
     listing.empty = 0 if items else listing.empty + 1
     if listing.empty > EMPTY:
         raise Useless("it goes on without objects")
-    if items and not listing.take(items):
+    if items and not listing.take(items, reader.until):
         if page.guessed:
             return None
         raise Useless("it repeats itself")

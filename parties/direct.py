@@ -9,6 +9,7 @@ from typing import Any
 
 from rest_framework.response import Response
 
+from hub.ocpi.errors import HubError
 from hub.ocpi.versions import RECEIVER
 from parties import forwarding, routing, tidying
 from parties.forwarding import Outgoing, only
@@ -54,10 +55,12 @@ class DirectViewSet(OcpiViewSet):
         """Pass a request about a single object on and return the answer."""
         answer = forwarding.forward(outgoing)
         relayed = forwarding.relayed(answer, outgoing.method, missing=missing)
-        data = only(relayed.data)
+        found = only(relayed.data)
         if relayed.succeeded:
-            data = tidying.tidied(self.module, data, outgoing.receiver.platform)
-        return self.relay(replace(relayed, data=data))
+            if outgoing.method == "GET" and not isinstance(found, dict):
+                raise HubError("the receiver answers with success, but without the object")
+            found = tidying.tidied(self.module, found, outgoing.receiver.platform)
+        return self.relay(replace(relayed, data=found))
 
     @property
     def segments(self) -> tuple[str, ...]:

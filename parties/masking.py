@@ -83,8 +83,8 @@ class Mask:
         """Return words without the identifiers that were masked elsewhere."""
         found = _OURS.sub(HIDDEN, _TOLD.sub(rf"\1: {HIDDEN}", text))
         for value, short in self.drivers.items():
-            if len(value) > 3 and value in found:
-                found = found.replace(value, f"~{short}")
+            if len(value) > 3:
+                found = re.sub(re.escape(value), f"~{short}", found, flags=re.IGNORECASE)
         return found[:LONGEST]
 
     def _segments(self, segments: list[str]) -> Iterable[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from hub import egress
@@ -30,6 +30,7 @@ LIFE = timedelta(days=1)  # of a callback; that of a reservation lives so long a
 LONGEST = timedelta(days=31)
 REPLAY = timedelta(days=1)  # how long the same request is recognised
 LOST = timedelta(minutes=1)  # after which nobody can be waiting for an answer any more
+RESULTS = 20  # of one errand: a few are honest, a flood is not
 POLL = 0.1  # seconds, while the same request is answered by another thread
 REJECTED = {"result": "REJECTED", "timeout": 0}
 
@@ -159,9 +160,13 @@ def awaited(secret: str) -> Errand:
 def deliver(errand: Errand, content: bytes, result: Mapping[str, Any], until: float) -> Relayed:
     """Keep a result and pass it on to the one who asked; return what that one answers.
 
-    Raises NotConnected, TimedOut or HubError when it cannot be passed on; it is kept then.
+    Raises NotConnected, TimedOut or HubError when it cannot be passed on; it is kept then. Raises
+    Invalid for more results than any honest request has.
     """
     now = timezone.now()
+    more = Errand.objects.filter(pk=errand.pk, results__lt=RESULTS)
+    if not more.update(results=F("results") + 1):
+        raise Invalid(f"{RESULTS} results have come for this request, and no more are taken")
     errand.move_to(Errand.State.DONE, result=result, result_at=now, delivered_at=None)
     outgoing = Outgoing(
         "POST",

@@ -44,6 +44,8 @@ class Repair(StrEnum):
     LIST_OF_ONE = "a list of one for the object"
 
 
+# What decides how much a CDR costs, or whether it takes another one back, is read as it was sent.
+BARRED = {types.CDR: frozenset({Repair.NUMBER, Repair.BOOLEAN, Repair.LIST_OF_ONE})}
 Leaf = tuple[Repair, Callable[[Any, Any], Any]]
 
 
@@ -89,9 +91,11 @@ def accepted(kind: Kind, body: Any, *, strict: bool, partial: bool = False) -> M
 
 
 def mend(kind: Kind, body: Any) -> Mended:
-    """Return a copy of a body with everything repaired that can be."""
+    """Return a copy of a body with everything repaired that can and may be."""
     found = Mended(None, body)
     found.body = _object(kind, body, "$", found)
+    if BARRED.get(kind, frozenset()) & {repair for _, repair in found.made}:
+        return Mended(body, body)
     del found.made[PLACES:]
     return found
 

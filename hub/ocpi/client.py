@@ -105,11 +105,16 @@ def read(reply: egress.Reply) -> Answer:
     return Answer(
         reply.status,
         content["status_code"],
-        str(content.get("status_message") or "")[:255],
+        one_line(str(content.get("status_message") or "")),
         content.get("data"),
         reply.headers,
         reply.body,
     )
+
+
+def one_line(text: str) -> str:
+    """Return what a partner says as one printable line of at most 255 characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:1000]).split())[:255]
 
 
 def _headers(peer: Peer, route: Route, ids: Ids, has_body: bool) -> dict[str, str]:

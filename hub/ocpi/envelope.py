@@ -150,6 +150,8 @@ def refuse_body_tricks(request: HttpRequest) -> None:
     """Refuse, before anything is read, what is too large or not plain UTF-8 JSON."""
     if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
         raise NotFound("no such resource: a NUL character in the URL")
+    if {".", ".."} & set(request.path_info.split("/")):
+        raise NotFound("no such resource: . and .. are no ids")
     if request.headers.get("Transfer-Encoding") and not request.META.get("CONTENT_LENGTH"):
         _take_chunks(request)
     length = request.META.get("CONTENT_LENGTH") or "0"

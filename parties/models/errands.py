@@ -50,6 +50,7 @@ class Errand(Stateful):
     result = ExactJSONField(_("result"), null=True)
     created_at = models.DateTimeField(_("asked at"), default=timezone.now)
     answered_at = models.DateTimeField(_("answered at"), null=True)
+    results = models.PositiveSmallIntegerField(_("results so far"), default=0)
     result_at = models.DateTimeField(_("result at"), null=True)
     delivered_at = models.DateTimeField(_("result passed on at"), null=True)
     expires_at = models.DateTimeField(_("expires at"))

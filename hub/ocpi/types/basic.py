@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 _ASCII = "^[ -~]*$"
+_ID = r"^([ -~]*[ -,\-/-~][ -~]*|\.{3,})$"  # any but . and .., which would lead elsewhere in a URL
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 # A month or day of one digit: the sentinel 1970-1-1T00:00:00Z is written so.
 _DATE = r"\d{4}-(0?[1-9]|1[0-2])-(0?[1-9]|[12]\d|3[01])"
@@ -17,6 +18,8 @@ CiString32 = Annotated[str, Meta(min_length=1, max_length=32, pattern=_ASCII)]
 CiString36 = Annotated[str, Meta(min_length=1, max_length=36, pattern=_ASCII)]
 CiString39 = Annotated[str, Meta(min_length=1, max_length=39, pattern=_ASCII)]
 CiString48 = Annotated[str, Meta(min_length=1, max_length=48, pattern=_ASCII)]
+Id36 = Annotated[str, Meta(min_length=1, max_length=36, pattern=_ID)]
+Id39 = Annotated[str, Meta(min_length=1, max_length=39, pattern=_ID)]
 String2 = Annotated[str, Meta(max_length=2, pattern=_NO_CONTROLS)]
 String4 = Annotated[str, Meta(max_length=4, pattern=_NO_CONTROLS)]
 String10 = Annotated[str, Meta(max_length=10, pattern=_NO_CONTROLS)]

@@ -14,6 +14,8 @@ from hub.ocpi.types.basic import (
     CountryCode,
     Currency,
     DateTime,
+    Id36,
+    Id39,
     Number,
     PartyId,
     Price,
@@ -48,7 +50,7 @@ class CdrToken(Struct, kw_only=True):
 
     country_code: CountryCode
     party_id: PartyId
-    uid: CiString36
+    uid: Id36
     type: TokenType
     contract_id: CiString36
 
@@ -64,7 +66,7 @@ class ChargingPeriod(Struct, kw_only=True):
 class CdrLocation(Struct, kw_only=True):
     """mod_cdrs, CdrLocation."""
 
-    id: CiString36
+    id: Id36
     name: String255 | None = None
     address: String255
     city: String45
@@ -72,9 +74,9 @@ class CdrLocation(Struct, kw_only=True):
     state: String45 | None = None
     country: Country
     coordinates: GeoLocation
-    evse_uid: CiString36
+    evse_uid: Id36
     evse_id: CiString48
-    connector_id: CiString36
+    connector_id: Id36
     connector_standard: ConnectorType
     connector_format: ConnectorFormat
     connector_power_type: PowerType
@@ -103,10 +105,10 @@ class CDR(Struct, kw_only=True):
 
     country_code: CountryCode
     party_id: PartyId
-    id: CiString39
+    id: Id39
     start_date_time: DateTime
     end_date_time: DateTime
-    session_id: CiString36 | None = None
+    session_id: Id36 | None = None
     cdr_token: CdrToken
     auth_method: AuthMethod
     authorization_reference: CiString36 | None = None

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from hub.ocpi.types.basic import CiString36, DateTime, DisplayText, Url
+from hub.ocpi.types.basic import CiString36, DateTime, DisplayText, Id36, Url
 from hub.ocpi.types.enums import CommandResponseType, CommandResultType
 from hub.ocpi.types.tokens import Token
 
@@ -11,7 +11,7 @@ class CancelReservation(Struct, kw_only=True):
     """mod_commands, CancelReservation."""
 
     response_url: Url
-    reservation_id: CiString36
+    reservation_id: Id36
 
 
 class ReserveNow(Struct, kw_only=True):
@@ -20,9 +20,9 @@ class ReserveNow(Struct, kw_only=True):
     response_url: Url
     token: Token
     expiry_date: DateTime
-    reservation_id: CiString36
-    location_id: CiString36
-    evse_uid: CiString36 | None = None
+    reservation_id: Id36
+    location_id: Id36
+    evse_uid: Id36 | None = None
     authorization_reference: CiString36 | None = None
 
 
@@ -31,9 +31,9 @@ class StartSession(Struct, kw_only=True):
 
     response_url: Url
     token: Token
-    location_id: CiString36
-    evse_uid: CiString36 | None = None
-    connector_id: CiString36 | None = None
+    location_id: Id36
+    evse_uid: Id36 | None = None
+    connector_id: Id36 | None = None
     authorization_reference: CiString36 | None = None
 
 
@@ -41,16 +41,16 @@ class StopSession(Struct, kw_only=True):
     """mod_commands, StopSession."""
 
     response_url: Url
-    session_id: CiString36
+    session_id: Id36
 
 
 class UnlockConnector(Struct, kw_only=True):
     """mod_commands, UnlockConnector."""
 
     response_url: Url
-    location_id: CiString36
-    evse_uid: CiString36
-    connector_id: CiString36
+    location_id: Id36
+    evse_uid: Id36
+    connector_id: Id36
 
 
 class CommandResponse(Struct, kw_only=True):

@@ -13,6 +13,7 @@ from hub.ocpi.types.basic import (
     CountryCode,
     DateTime,
     DisplayText,
+    Id36,
     Int5,
     Latitude,
     LocalTime,
@@ -148,7 +149,7 @@ class StatusSchedule(Struct, kw_only=True):
 class Connector(Struct, kw_only=True):
     """mod_locations, Connector."""
 
-    id: CiString36
+    id: Id36
     standard: ConnectorType
     format: ConnectorFormat
     power_type: PowerType
@@ -163,7 +164,7 @@ class Connector(Struct, kw_only=True):
 class EVSE(Struct, kw_only=True):
     """mod_locations, EVSE."""
 
-    uid: CiString36
+    uid: Id36
     evse_id: CiString48 | None = None
     status: Status
     status_schedule: list[StatusSchedule] | None = None
@@ -183,7 +184,7 @@ class Location(Struct, kw_only=True):
 
     country_code: CountryCode
     party_id: PartyId
-    id: CiString36
+    id: Id36
     publish: bool
     publish_allowed_to: list[PublishTokenType] | None = None
     name: String255 | None = None

@@ -7,6 +7,7 @@ from hub.ocpi.types.basic import (
     CountryCode,
     Currency,
     DateTime,
+    Id36,
     Number,
     PartyId,
     Price,
@@ -21,16 +22,16 @@ class Session(Struct, kw_only=True):
 
     country_code: CountryCode
     party_id: PartyId
-    id: CiString36
+    id: Id36
     start_date_time: DateTime
     end_date_time: DateTime | None = None
     kwh: Number
     cdr_token: CdrToken
     auth_method: AuthMethod
     authorization_reference: CiString36 | None = None
-    location_id: CiString36
-    evse_uid: CiString36
-    connector_id: CiString36
+    location_id: Id36
+    evse_uid: Id36
+    connector_id: Id36
     meter_id: String255 | None = None
     currency: Currency
     charging_periods: list[ChargingPeriod] | None = None

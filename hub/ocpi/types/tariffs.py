@@ -6,11 +6,11 @@ from msgspec import Struct
 
 from hub.ocpi.types.basic import (
     AT_LEAST_ONE,
-    CiString36,
     CountryCode,
     Currency,
     DateTime,
     DisplayText,
+    Id36,
     LocalDate,
     LocalTime,
     Number,
@@ -67,7 +67,7 @@ class Tariff(Struct, kw_only=True):
 
     country_code: CountryCode
     party_id: PartyId
-    id: CiString36
+    id: Id36
     currency: Currency
     type: TariffType | None = None
     tariff_alt_text: list[DisplayText] | None = None

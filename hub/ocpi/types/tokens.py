@@ -7,6 +7,7 @@ from hub.ocpi.types.basic import (
     CountryCode,
     DateTime,
     DisplayText,
+    Id36,
     PartyId,
     String2,
     String64,
@@ -26,7 +27,7 @@ class Token(Struct, kw_only=True):
 
     country_code: CountryCode
     party_id: PartyId
-    uid: CiString36
+    uid: Id36
     type: TokenType
     contract_id: CiString36
     visual_number: String64 | None = None
@@ -43,7 +44,7 @@ class Token(Struct, kw_only=True):
 class LocationReferences(Struct, kw_only=True):
     """mod_tokens, LocationReferences."""
 
-    location_id: CiString36
+    location_id: Id36
     evse_uids: list[CiString36] | None = None
 
 
