@@ -97,6 +97,7 @@ PRINTABLE = st.characters(min_codepoint=0x20, exclude_categories=["Cs"], exclude
 ANY = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
 ALPHABETS = {
     meta(types.CiString36).pattern: ASCII,
+    meta(types.Id36).pattern: ASCII,
     meta(types.CredentialsToken).pattern: VISIBLE,
     meta(types.String255).pattern: PRINTABLE,
     None: ANY,
@@ -163,7 +164,8 @@ def _texts(limits: Meta) -> st.SearchStrategy[str]:
     """Make short texts, and some as long as may be."""
     least, most = limits.min_length or 0, limits.max_length or 20
     short = st.text(ALPHABETS[limits.pattern], min_size=least, max_size=min(most, 12))
-    return short | short | short.map(lambda text: (text * most)[:most])
+    texts = short | short | short.map(lambda text: (text * most)[:most])
+    return texts.filter(lambda text: text not in {".", ".."})
 
 
 @cache

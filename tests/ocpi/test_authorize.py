@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from cdrs.authorizing import AuthorizeViewSet
-from cdrs.models import Authorization
+from cdrs.authorizing import AuthorizeViewSet, authorization
+from cdrs.models import Authorization, Token
 from hub.ocpi import client, json
 from hub.ocpi.messages import Address, Route
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
 from hub.sandbox.serving import Reply
+from parties.forwarding import Relayed
 from parties.models import Platform
 from tests import objects
 
@@ -161,7 +162,9 @@ def test_an_authorisation_is_relayed_as_it_is(
     content = b'{"data": [{"allowed": "NO_CREDIT", "x_left": 0.10}], "status_code": 1000}'
     answering(emsp, monkeypatch, 200, content)
     answer = cpo.authorize("CARD1")
-    assert json.dumps(answer.data) == b'{"allowed":"NO_CREDIT","x_left":0.10}'
+    assert json.dumps(answer.data).startswith(b'{"allowed":"NO_CREDIT","x_left":0.10,')
+    assert answer.data.pop("token") == objects.token(emsp.address)  # which it left out
+    assert set(answer.data) == {"allowed", "x_left"}
     assert Authorization.objects.get().allowed == "NO_CREDIT"
 
 
@@ -202,3 +205,12 @@ def test_only_cpos_ask_and_only_properly(cpo: Partner, emsp: Partner) -> None:
     assert cpo.call("GET", "tokens", "SENDER", "CARD1", "authorize").http == 405
     assert cpo.authorize("CARD1", to=Address("XX", "OCN")).code == 1000
     assert len(heard(emsp)) == 1
+
+
+@pytest.mark.ocpi("K-06")
+def test_a_token_that_the_emsp_leaves_out_is_added(cpo: Partner, emsp: Partner) -> None:
+    answered = Relayed(200, 1000, "Success", {"allowed": "BLOCKED"})
+    token = Token.objects.get()
+    assert authorization(answered, token).data == {"allowed": "BLOCKED", "token": token.body}
+    full = Relayed(200, 1000, "Success", {"allowed": "ALLOWED", "token": {"uid": "CARD1"}})
+    assert authorization(full, token).data == full.data

@@ -142,6 +142,18 @@ def test_a_reservation_is_made_and_cancelled_at_the_cpo_that_holds_it(
     assert [item.path[-1] for item in heard(cpo)] == ["RESERVE_NOW"]
 
 
+@pytest.mark.ocpi("M-12")
+def test_nobody_cancels_anothers_reservation_by_naming_the_cpo(
+    cpo: Partner, emsp: Partner, stranger: Partner
+) -> None:
+    emsp.command("RESERVE_NOW", reserving(emsp), to=cpo.address)
+    stolen = stranger.command("CANCEL_RESERVATION", {"reservation_id": "r1"}, to=cpo.address)
+    assert (stolen.http, stolen.code, stolen.data) == (200, 4001, REJECTED)
+    assert [item.path[-1] for item in heard(cpo)] == ["RESERVE_NOW"]
+    unknown = stranger.command("CANCEL_RESERVATION", {"reservation_id": "R2"}, to=cpo.address)
+    assert unknown.code == 1000
+
+
 def reserving(emsp: Partner, **members: Any) -> dict[str, Any]:
     expiry = {"expiry_date": "2099-01-01T00:00:00Z"}
     return starting(emsp, reservation_id="R1", **expiry, **members)
@@ -487,6 +499,16 @@ def test_a_reservation_may_end_twice(cpo: Partner, emsp: Partner) -> None:
         assert results(emsp) == {"RESERVE_NOW": {"result": result}}
     errand.refresh_from_db()
     assert errand.result == {"result": "CANCELED_RESERVATION"}
+
+
+@pytest.mark.ocpi("M-04")
+def test_a_flood_of_results_ends(
+    cpo: Partner, emsp: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parties.relay.RESULTS", 3)
+    start(emsp)
+    assert [post(callback_of(cpo), FAILED).code for _ in range(5)] == [1000, 1000, 1000, 2001, 2001]
+    assert len([item for item in emsp.received if item.body == FAILED]) == 3
 
 
 @pytest.mark.ocpi("M-04")

@@ -582,6 +582,20 @@ def test_a_page_may_be_larger_than_other_answers_but_not_endless(shelf, cpo, mon
     assert "longer than" in pull(cpo).error
 
 
+def test_a_page_has_not_any_number_of_objects(shelf, cpo, monkeypatch):
+    shelf.items = [{}] * 21
+    monkeypatch.setattr(crawling, "MOST", 20)
+    read = pull(cpo)
+    assert (read.error, read.refused, read.complete) == ("a page has more than 20 objects", 0, False)
+
+
+def test_the_time_counts_within_a_page_too(shelf, cpo, monkeypatch):
+    shelf.items = locations("A", "B", "C")
+    listing = crawling.Listing(Pull(), cpo.party.roles.first(), {})
+    with pytest.raises(crawling.Stopped, match="the time for this reading is over"):
+        listing.take(shelf.items, until=0.0)
+
+
 # Since when
 
 

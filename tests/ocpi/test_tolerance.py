@@ -136,7 +136,7 @@ def test_a_session_is_repaired_but_not_what_it_costs(cpo, emsp):
 
 def test_a_cdr_is_kept_as_sent_and_sent_again_in_either_spelling(cpo, emsp):
     path = "2.2.1/receiver/cdrs"
-    odd = objects.cdr(cpo.address, emsp.address, last_updated=ODD, total_time="2")
+    odd = objects.cdr(cpo.address, emsp.address, last_updated=ODD)
     valid = objects.cdr(cpo.address, emsp.address)
     assert cpo.post(path, odd).http == 201
     assert cpo.post(path, odd).http == 200
@@ -146,6 +146,15 @@ def test_a_cdr_is_kept_as_sent_and_sent_again_in_either_spelling(cpo, emsp):
     assert cpo.post(path, {**valid, "total_energy": D("21")}).code == 2001
     assert cpo.post(path, {**odd, "id": "C2", "total_cost": {"excl_vat": "1"}}).code == 2001
     assert Cdr.objects.count() == 1
+
+
+@pytest.mark.ocpi("D-03", "X-05")
+def test_what_decides_the_money_of_a_cdr_is_not_reinterpreted(cpo, emsp):
+    path, valid = "2.2.1/receiver/cdrs", objects.cdr(cpo.address, emsp.address)
+    odd = ({"total_energy": "20"}, {"total_time": "2"}, {"credit": "true"})
+    for body in ([valid], *({**valid, **members} for members in odd)):
+        assert cpo.post(path, body).code == 2001
+    assert not Cdr.objects.exists()
 
 
 def test_a_quick_start_connection_is_repaired_as_well():
