@@ -583,10 +583,14 @@ def test_a_page_may_be_larger_than_other_answers_but_not_endless(shelf, cpo, mon
 
 
 def test_a_page_has_not_any_number_of_objects(shelf, cpo, monkeypatch):
-    shelf.items = [{}] * 21
+    shelf.items, shelf.size = [{}] * 21, 21
     monkeypatch.setattr(crawling, "MOST", 20)
     read = pull(cpo)
-    assert (read.error, read.refused, read.complete) == ("a page has more than 20 objects", 0, False)
+    assert (read.error, read.refused, read.complete) == (
+        "a page has more than 20 objects",
+        0,
+        False,
+    )
 
 
 def test_the_time_counts_within_a_page_too(shelf, cpo, monkeypatch):
