@@ -158,7 +158,7 @@ SILENT_SECONDS = int(env("SILENT_SECONDS", "300"))  # then a platform is asked w
 
 # The message journal: how long it is kept, and how often a process writes what it has noted
 JOURNAL_DAYS = int(env("JOURNAL_DAYS", "30"))
-JOURNAL_SECONDS = 0.3  # 0: only when told to
+JOURNAL_SECONDS = float(env("JOURNAL_SECONDS", "0.3"))  # 0: only when told to
 
 # PostgreSQL holds the truth
 _database = conninfo_to_dict(env("DATABASE_URL") or services.database_url(DATA_DIR))

@@ -3,9 +3,10 @@
 A request never waits for it: exchanges go into a bounded buffer, and a thread of the process masks
 them and copies them into the database a few times a second. Losing that moment when a process is
 killed, or what comes faster than can be written, is accepted; slowing or failing a partner is not.
+Measured with a PUT of a location (6.6 ms of CPU): 0.1 ms in the request, 0.06 ms in the thread. An
+INSERT inside the request costs 0.12 ms and waits for a commit besides; by the ORM, 0.5 ms.
 """
 
-import atexit
 import logging
 import os
 import time
@@ -13,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from multiprocessing.util import Finalize
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -173,7 +175,8 @@ class Journal:
                 return
             self._owner = os.getpid()
         Thread(target=self._run, daemon=True, name="journal").start()
-        atexit.register(self._finish)
+        # Unlike atexit this reaches the children of multiprocessing, as web workers are.
+        Finalize(None, self._finish, exitpriority=10)
 
     def _run(self) -> None:
         while not self._stop.wait(settings.JOURNAL_SECONDS):
