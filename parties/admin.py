@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
 from parties.alive_admin import AliveActions, PullInline
 from parties.journal_admin import QuirkInline, messages_of
-from parties.models import Delivery, Endpoint, Errand, Key, Party, Platform, Role, User
+from parties.models import ClientInfo, Delivery, Endpoint, Errand, Key, Party, Platform, Role, User
 
 OWED = Q(
     roles__deliveries__state="live",
@@ -209,3 +209,12 @@ class ObjectAdmin(ReadOnlyAdmin):
     def as_json(self, item: Any) -> SafeString:
         """Return the body as indented JSON."""
         return pretty(item.body)
+
+
+@admin.register(ClientInfo)
+class ClientInfoAdmin(ObjectAdmin):
+    """What the hub tells of its parties."""
+
+    list_display = ("owner", "uid", "status", "last_updated", "version")
+    list_filter = ("status", "uid")
+    search_fields = ("owner__party_id", "owner__name")

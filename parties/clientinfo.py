@@ -43,10 +43,10 @@ def move(platform: Platform, state: str, **changes: Any) -> Platform:
     )
     if state != before:
         changes = {**_afresh(state), **changes}
+    if state == _State.CONNECTED:
+        changes = {"pull_at": _shortly(), **changes}
     platform.move_to(state, **changes)
     refresh(platform)
-    if state == _State.CONNECTED:
-        _owe_all(platform)
     if state != before:
         logger.info("platform is %s now", state, extra={"platform": platform.pk, "was": before})
     return platform
@@ -90,10 +90,11 @@ def _guard_broadcasts(platform: Platform, state: str) -> None:
         delivery.share_network()
 
 
-def _owe_all(platform: Platform) -> None:
-    """Owe a platform everything that it may know, once, if it wants to be told.
+def owe_all(platform: Platform) -> None:
+    """Owe a platform that has just told its endpoints everything that it may know, once.
 
-    What it has acknowledged before is not sent again.
+    What it has acknowledged before is not sent again. Call while broadcasts are paused: otherwise
+    two platforms that are owed each other's news could wait for each other.
     """
     if not platform.endpoints.filter(module=ClientInfo.module, interface=RECEIVER).exists():
         return
@@ -105,19 +106,15 @@ def _owe_all(platform: Platform) -> None:
 
 def _afresh(state: str) -> dict[str, Any]:
     """Return what begins anew with a state."""
-    now = times.now()
-    read_at = now + timedelta(seconds=random.uniform(0, FIRST_READ))  # noqa: S311 - jitter
-    return {
-        "state_since": now,
-        "probes_passed": 0,
-        "probes_failed": 0,
-        "probe_at": None,
-        **(
-            {"failures": 0, "failing_since": None, "paused_until": None, "pull_at": read_at}
-            if state == _State.CONNECTED
-            else {}
-        ),
-    }
+    found = {"state_since": times.now(), "probes_passed": 0, "probes_failed": 0, "probe_at": None}
+    if state == _State.CONNECTED:
+        found |= {"failures": 0, "failing_since": None, "paused_until": None}
+    return found
+
+
+def _shortly() -> datetime:
+    """Return when the lists of who has just connected are read."""
+    return times.now() + timedelta(seconds=random.uniform(0, FIRST_READ))  # noqa: S311 - jitter
 
 
 def _tell(role: Role, status: str) -> None:

@@ -28,6 +28,7 @@ from hub.ocpi.errors import NotJson, OcpiError
 from hub.ocpi.messages import Address, Ids, Route
 from hub.ocpi.versions import SENDER
 from parties import calling, far_pages, owned, quirks, repairs
+from parties.masking import Mask
 from parties.models import Party, Platform, Pull, Role
 from parties.owned import Change
 from parties.repairs import Mended
@@ -177,7 +178,10 @@ class Listing:
     def _refuse(self, item: Any, reason: str) -> None:
         self.pull.refused += 1
         if self.pull.refused <= REFUSALS:
-            self.pull.refusals += f"{identity(item)[:SHOWN]}: {reason}\n"
+            mask = Mask(self.pull.module)
+            name = identity(item)[:SHOWN]
+            name = mask.driver(name) if self.pull.module == "tokens" else name
+            self.pull.refusals += f"{name}: {mask.text(reason)}\n"
 
     @property
     def _facts(self) -> dict[str, Any]:

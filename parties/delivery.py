@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 LOCK = 0x0C9D  # the advisory locks of drains: (LOCK, platform)
 JOINING = 0x0C9E  # taken shared by who broadcasts, alone by who joins
 IN_FLIGHT = 8
+SLOW_START = timedelta(seconds=60)
 LEASE = timedelta(seconds=30)  # longer than any call: a lost drain's calls are over when it ends
 SECONDS = {"cdrs": 20.0}
 MONEY = frozenset({"cdrs"})
@@ -117,7 +118,7 @@ def pause_broadcasts() -> None:
 def owe_everything(role: Role) -> None:
     """Owe a newly connected role every object that would have been broadcast to it.
 
-    What the hub itself has to tell is owed by `clientinfo.move`.
+    What the hub itself has to tell is owed by `clientinfo.owe_all`.
     """
     for module, model in _broadcastable():
         owners = [kind for kind, kinds in policy.BROADCAST_TO.items() if role.role in kinds]
@@ -139,6 +140,7 @@ def platforms_due() -> list[int]:
 def drain(platform_id: int) -> int:
     """Send a platform what it is owed until nothing is due; return how much was sent.
 
+    One that has just come, or failed the last time, is sent one object first, then two, and so on.
     Returns at once when another drain of this platform is at work. After letting go of the lock
     it looks once more, so that what was owed in between is not left to the sweep.
     """
@@ -147,10 +149,18 @@ def drain(platform_id: int) -> int:
         with locks.alone(LOCK, platform_id) as alone:
             if not alone:
                 return sent
-            while batch := _claim(platform_id):
+            width = _first_width(platform_id)
+            while batch := _claim(platform_id, width):
                 sent += _send(platform_id, batch)
+                width = min(2 * width, IN_FLIGHT)
         if not _due().filter(receiver__platform_id=platform_id).exists():
             return sent
+
+
+def _first_width(platform_id: int) -> int:
+    """Return how many objects a platform is sent at once, to begin with."""
+    recent = Q(failures__gt=0) | Q(state_since__gt=timezone.now() - SLOW_START)
+    return 1 if Platform.objects.filter(recent, pk=platform_id).exists() else IN_FLIGHT
 
 
 def hasten(platform_id: int) -> None:
@@ -183,11 +193,11 @@ def _lock(statement: str) -> None:
 
 
 @transaction.atomic
-def _claim(platform_id: int) -> list[Delivery]:
+def _claim(platform_id: int, width: int) -> list[Delivery]:
     """Lease the next deliveries of a platform: money first, then what is due longest."""
     due = _due().filter(receiver__platform_id=platform_id).select_related("receiver__party")
     rows = due.order_by(_MONEY_FIRST, "next_attempt_at", "pk")
-    batch = list(rows.select_for_update(of=("self",), skip_locked=True)[:IN_FLIGHT])
+    batch = list(rows.select_for_update(of=("self",), skip_locked=True)[:width])
     ids = [delivery.pk for delivery in batch]
     Delivery.objects.filter(pk__in=ids).update(leased_until=timezone.now() + LEASE)
     return batch

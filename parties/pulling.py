@@ -9,6 +9,8 @@ is gone on with. Source: OCPI 2.2.1, transport_and_format, "Pull and Push"; mod_
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,6 +29,8 @@ from parties.models import Endpoint, Platform, Pull, Role
 
 logger = logging.getLogger(__name__)
 LOCK = 0x0CA1  # the advisory locks of readings: (LOCK, platform)
+SEAT = 0x0CA2  # and of the few places for them: the other workers have deliveries to make
+SEATS = 4
 MODULES = ("tariffs", "locations", "tokens", "sessions", "cdrs")  # in the order of reading
 FROM_REGISTRATION = frozenset({"sessions", "cdrs"})
 MISSING_NOTED = "locations"  # real CPOs leave them out instead of telling that they are gone
@@ -36,6 +40,7 @@ OVERLAP, LATE = timedelta(hours=1), timedelta(days=1)  # the latter for what com
 RESUMABLE = timedelta(days=1)
 KEPT = timedelta(days=30)
 AT_ONCE = 8  # platforms whose reading is started in one go
+NO_SEAT = 30.0  # seconds until a platform that found no place is tried again
 STARTED, NEXT, FAILED, UNFINISHED = 900.0, 4 * 3600.0, 3600.0, 60.0  # seconds to the next reading
 
 
@@ -71,11 +76,21 @@ def start_due() -> list[int]:
 
 def pull(platform_id: int) -> list[Pull]:
     """Read the lists of a platform; return at once when somebody is doing that already."""
-    with locks.alone(LOCK, platform_id) as alone:
+    with locks.alone(LOCK, platform_id) as alone, _seat() as seated:
         platform = Platform.objects.get(pk=platform_id)
         if not alone or platform.state != Platform.State.CONNECTED:
             return []
+        if not seated:
+            Platform.objects.filter(pk=platform_id).update(pull_at=waking.soon(NO_SEAT))
+            return []
         return _read(Reader(platform, time.monotonic() + SECONDS))
+
+
+@contextmanager
+def _seat() -> Iterator[bool]:
+    """Take one of the few places for readings, in whichever process; tell whether one was free."""
+    with ExitStack() as stack:
+        yield any(stack.enter_context(locks.alone(SEAT, number)) for number in range(SEATS))
 
 
 @dataclass(frozen=True)
@@ -110,20 +125,20 @@ class Offer:
 
     def _since(self) -> datetime | None:
         """Return from when on the list is to be read, None for all of it."""
-        finished = Pull.objects.of_list(self.platform, self.role.party, self.endpoint.module)
-        latest = finished.filter(complete=True).first()
+        known = Pull.objects.of_list(self.platform, self.role.party, self.endpoint.module)
+        latest = known.filter(complete=True).first()
         if self.endpoint.module in FROM_REGISTRATION:
-            begin = floor(self.platform)
-            return max(begin, latest.began_at - LATE) if latest else begin
-        whole = finished.filter(complete=True, covers_from=None).first()
+            return _since_registration(self.platform, known.last(), latest)
+        whole = known.filter(complete=True, covers_from=None).first()
         if latest is None or whole is None or timezone.now() - whole.began_at > FULL_EVERY:
             return None
         return latest.began_at - OVERLAP
 
 
-def floor(platform: Platform) -> datetime:
-    """Return the registration of a platform: what was before is none of the hub's business."""
-    return platform.registered_at or platform.created_at
+def _since_registration(platform: Platform, first: Pull | None, latest: Pull | None) -> datetime:
+    """Return from when on sessions or CDRs are read; no later registration moves the beginning."""
+    begin = (first and first.covers_from) or platform.registered_at or platform.created_at
+    return max(begin, latest.began_at - LATE) if latest else begin
 
 
 def _read(reader: Reader) -> list[Pull]:
@@ -170,7 +185,7 @@ def _owners(platform: Platform, module: str) -> list[Role]:
 
 def _listing(offer: Offer, record: Pull) -> Listing:
     owners = {role.party.address: role for role in _owners(offer.platform, record.module)}
-    since = floor(offer.platform) if record.module in FROM_REGISTRATION else None
+    since = record.covers_from if record.module in FROM_REGISTRATION else None
     return Listing(record, offer.role, owners, since)
 
 

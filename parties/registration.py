@@ -282,3 +282,4 @@ def _keep(platform: Platform, found: Found) -> None:
     )
     for role in platform.roles.all():
         delivery.owe_everything(role)
+    clientinfo.owe_all(platform)

@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
 
 from cdrs.models import Cdr, Finding, Period
-from parties.models import Delivery
+from parties import clientinfo
+from parties.models import ClientInfo, Delivery, Platform, Role
 from settlement.models import Cell, Document, DocumentFile, DocumentLine, Series
 
 
@@ -136,6 +137,16 @@ def debts_are_of_objects() -> Iterator[tuple[Any, str]]:
         yield delivery, "the module keeps no objects"
 
 
+def roles_are_told_as_they_are() -> Iterator[tuple[Any, str]]:
+    """What the hub tells of a party in a role is the state of the platform behind it."""
+    told = {(info.owner_id, info.uid): info for info in ClientInfo.objects.all()}
+    for role in Role.objects.select_related("party", "platform"):
+        info = told.get((role.party_id, role.role))
+        status = clientinfo.STATUS[Platform.State(role.platform.state)]
+        if info is None or not info.status == info.body["status"] == status:
+            yield role, f"is not told to be {status}"
+
+
 CHECKS: tuple[Check, ...] = (
     cells_hold_every_settled_cdr,
     closed_months_are_billed_on_both_sides,
@@ -145,4 +156,5 @@ CHECKS: tuple[Check, ...] = (
     held_cdrs_say_why,
     credits_mirror_their_originals,
     debts_are_of_objects,
+    roles_are_told_as_they_are,
 )

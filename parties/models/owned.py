@@ -120,6 +120,13 @@ class ClientInfo(OwnedObject):
     class Meta(OwnedObject.Meta):
         verbose_name = _("client info")
         verbose_name_plural = _("client infos")
+        constraints: ClassVar = [
+            models.UniqueConstraint("owner", Upper("uid"), name="unique_clientinfo"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=["PLANNED", "CONNECTED", "OFFLINE", "SUSPENDED"]),
+                name="client_info_status_known",
+            ),
+        ]
 
     @property
     def path(self) -> list[str]:

@@ -10,7 +10,7 @@ from django.db import connections
 from django.utils import timezone
 
 from cdrs.models import Cdr, Session, Token
-from hub import egress
+from hub import egress, locks
 from hub.ocpi import client, json, times
 from hub.ocpi.envelope import envelope
 from hub.ocpi.messages import Address
@@ -451,6 +451,18 @@ def test_a_cdr_of_a_list_is_repaired_too_but_never_its_money(shelf, cpo):
 
 
 @pytest.mark.ocpi("G-04")
+def test_refusals_do_not_reveal_drivers(shelf):
+    emsp = joined("DE", "EMP", "EMSP")
+    offer(emsp, shelf, "tokens")
+    shelf.items = [objects.token(emsp.address, uid="SECRETCARD", contract_id="x" * 99)]
+    record = pull(emsp)
+    assert record.refused == 1
+    assert "SECRETCARD" not in record.refusals
+    assert "x" * 20 not in record.refusals
+    assert record.refusals.startswith("~")
+
+
+@pytest.mark.ocpi("G-04")
 def test_of_very_many_bad_objects_the_first_are_kept_in_words(shelf, cpo):
     shelf.items = [{"id": f"X{number}"} for number in range(60)]
     shelf.size = 60
@@ -631,13 +643,15 @@ def test_sessions_and_cdrs_are_read_from_the_registration_on(shelf, cpo):
     assert shelf.received[0].query["date_from"] == "2026-11-01T00:00:00Z"
     assert counts(record) == (1, 0, 0, 1)
     assert Cdr.objects.get().uid == "NEW"
+    Platform.objects.update(registered_at=timezone.now())  # its credentials were replaced
     pull(cpo)
     later = times.parse(shelf.received[-1].query["date_from"])
     assert record.began_at - later >= timedelta(days=1)
+    Platform.objects.update(registered_at=datetime(2026, 11, 2, tzinfo=UTC))
     Endpoint.objects.update(module="sessions")
     shelf.items = [objects.session(CPO, emsp.address)]
     pull(cpo)
-    assert shelf.received[-1].query["date_from"] == "2026-11-01T00:00:00Z"
+    assert shelf.received[-1].query["date_from"] == "2026-11-02T00:00:00Z"
     assert Session.objects.get().emsp == emsp.party
 
 
@@ -814,6 +828,31 @@ def test_two_workers_do_not_read_the_same_platform_at_once(shelf, cpo):
         go_on.set()
         thread.join()
     assert found[0].taken == 1
+
+
+@pytest.mark.ocpi("G-04")
+def test_only_so_many_platforms_are_read_at_once(shelf, cpo, monkeypatch):
+    """The other workers have deliveries to make."""
+    monkeypatch.setattr(pulling, "SEATS", 1)
+    shelf.items, taken, go_on = locations("A"), threading.Event(), threading.Event()
+
+    def sit():
+        try:
+            with locks.alone(pulling.SEAT, 0):
+                taken.set()
+                go_on.wait(10)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=sit)
+    thread.start()
+    taken.wait(10)
+    assert pulling.pull(cpo.platform.pk) == []
+    assert not shelf.received
+    assert cpo.platform.pull_at < timezone.now() + timedelta(seconds=31)
+    go_on.set()
+    thread.join()
+    assert pull(cpo).taken == 1
 
 
 @pytest.mark.ocpi("G-04")

@@ -1,5 +1,6 @@
 """Who is silent is asked whether it is there; who is gone is announced, and so is who is back."""
 
+import random
 import threading
 from datetime import timedelta
 from itertools import pairwise
@@ -11,6 +12,7 @@ from django.utils import timezone
 from hub.sandbox.faults import Fault
 from parties import alive, clientinfo, delivery
 from parties.models import ClientInfo, Delivery, Platform
+from settlement.invariants import roles_are_told_as_they_are
 from tests import objects
 from tests.partners import member
 from tests.speaking import invited, joined
@@ -373,3 +375,109 @@ def test_who_is_suspended_is_told_nothing_and_shown_as_suspended(cpo, emsp, deli
     assert not emsp.inbox.received
     assert statuses()["MSP"] == "SUSPENDED"
     assert delivery.platforms_due() == []
+
+
+@pytest.mark.ocpi("R-06", "H-08")
+def test_what_is_for_a_party_that_is_offline_is_answered_4003_at_once(cpo, emsp, deliver):
+    cpo.publish_location(objects.location(cpo.address))
+    emsp.push_token(objects.token(emsp.address))
+    deliver()
+    clientinfo.move(row(CPO), Platform.State.OFFLINE)
+    cpo.inbox.received.clear()
+    body = {
+        "response_url": f"{emsp.url}/results/1",
+        "token": objects.token(emsp.address),
+        "location_id": "L1",
+    }
+    answer = emsp.call("POST", "commands", "RECEIVER", "START_SESSION", body=body)
+    assert (answer.http, answer.code) == (200, 4003)
+    assert not cpo.inbox.received
+
+
+@pytest.mark.ocpi("H-06")
+def test_who_has_just_come_is_sent_one_then_two_then_four_at_once(cpo, emsp, deliver, monkeypatch):
+    widths, send = [], delivery._send
+
+    def noted(platform_id, batch):
+        widths.append(len(batch))
+        return send(platform_id, batch)
+
+    deliver()
+    monkeypatch.setattr(delivery, "_send", noted)
+    for number in range(20):
+        cpo.publish_location(objects.location(cpo.address, id=f"L{number}"))
+    deliver()
+    assert widths == [1, 2, 4, 8, 5]
+    widths.clear()
+    pass_time(minutes=2)
+    for number in range(20):
+        cpo.publish_location(objects.location(cpo.address, id=f"M{number}"))
+    deliver()
+    assert widths == [8, 8, 4]
+
+
+@pytest.mark.ocpi("B-08", "H-06")
+def test_after_failures_a_single_object_goes_first(cpo, emsp, deliver):
+    deliver()
+    emsp.misbehave(Fault.CLOSE)
+    for number in range(5):
+        cpo.publish_location(objects.location(cpo.address, id=f"L{number}"))
+    deliver()
+    emsp.inbox.received.clear()
+    pass_time(minutes=2)
+    Delivery.objects.update(next_attempt_at=timezone.now())
+    deliver()
+    assert len(emsp.received) == 1
+    assert row().paused_until > timezone.now()
+
+
+@pytest.mark.ocpi("H-01", "H-06", "H-07")
+def test_moves_deliveries_and_requests_at_once_end_in_step(cpo, emsp):
+    """Everybody moves, tells and books at the same time: nothing deadlocks, nothing is lost."""
+    failures, until = [], timezone.now() + timedelta(seconds=4)
+
+    def repeat(job):
+        try:
+            while timezone.now() < until:
+                job()
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    def flap(name):
+        alive.go_offline(row(name))
+        Platform.objects.filter(name=name).update(state_since=timezone.now() - alive.STEADY)
+        alive.heard(row(name))
+
+    Platform.objects.update(heard_at=None)
+    jobs = [
+        lambda: flap(CPO),
+        lambda: flap(EMSP),
+        lambda: delivery.drain(row(CPO).pk),
+        lambda: delivery.drain(row(EMSP).pk),
+        lambda: (
+            joined("SE", "".join(random.choices("ABCDEFGHIJ", k=3)), "EMSP", "CPO")  # noqa: S311
+            if Platform.objects.count() < 12
+            else None
+        ),
+    ]
+    threads = [threading.Thread(target=repeat, args=[job]) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert list(roles_are_told_as_they_are()) == []
+    Platform.objects.exclude(name__in=[CPO, EMSP]).update(state="push_only")
+    for name in (CPO, EMSP):
+        Platform.objects.filter(name=name).update(state_since=timezone.now() - alive.STEADY)
+        alive.come_back(row(name))
+        delivery.drain(row(name).pk)
+    told = {
+        key: news["status"]
+        for partner in (cpo, emsp)
+        for key, news in partner.inbox.all("hubclientinfo").items()
+        if key in {"FR/CPO/CPO", "DE/MSP/EMSP"}
+    }
+    assert told == {"FR/CPO/CPO": "CONNECTED", "DE/MSP/EMSP": "CONNECTED"}

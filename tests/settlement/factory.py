@@ -5,6 +5,7 @@ import itertools
 from decimal import Decimal
 
 from cdrs.models import Cdr, Period
+from parties import clientinfo
 from parties.models import Party, Platform, Role
 from settlement import onboarding
 
@@ -20,6 +21,7 @@ def party(code: str, *roles: str, equipped: bool = True) -> Party:
     platform = Platform.objects.create(name=code, state="connected")
     for role in roles:
         Role.objects.create(party=made, platform=platform, role=role)
+    clientinfo.refresh(platform)
     if equipped:
         onboarding.equip(made)
     return made
