@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from hub.ocpi.errors import HubError
 from hub.ocpi.versions import RECEIVER
-from parties import forwarding, routing, tidying
+from parties import forwarding, quirks, routing, tidying
 from parties.forwarding import Outgoing, only
 from parties.models import Role
 from parties.routing import Decision
@@ -55,11 +55,13 @@ class DirectViewSet(OcpiViewSet):
         """Pass a request about a single object on and return the answer."""
         answer = forwarding.forward(outgoing)
         relayed = forwarding.relayed(answer, outgoing.method, missing=missing)
-        found = only(relayed.data)
+        found, platform = only(relayed.data), outgoing.receiver.platform
+        if found is not relayed.data:
+            quirks.note(platform.pk, {quirks.Habit.LIST_OF_ONE: self.module})
         if relayed.succeeded:
             if outgoing.method == "GET" and not isinstance(found, dict):
                 raise HubError("the receiver answers with success, but without the object")
-            found = tidying.tidied(self.module, found, outgoing.receiver.platform)
+            found = tidying.tidied(self.module, found, platform)
         return self.relay(replace(relayed, data=found))
 
     @property

@@ -172,9 +172,12 @@ def of_answer(answer: client.Answer, request_id: str, *, wants_data: bool) -> di
         return {Habit.SILENT: f"HTTP {answer.http}"}
     if answer.code is None:
         return {Habit.NO_ENVELOPE: f"HTTP {answer.http}, {answer.headers.get('Content-Type', '')}"}
+    found: dict[str, str] = {}
     if answer.headers.get("X-Request-ID") != request_id:
-        return {Habit.NO_ECHO: ""}
-    return {}
+        found[Habit.NO_ECHO] = ""
+    if not wants_data and answer.item is not answer.data:
+        found[Habit.LIST_OF_ONE] = ""
+    return found
 
 
 def _of_token(header: str, token: str) -> Iterator[str]:

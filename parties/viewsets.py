@@ -252,6 +252,8 @@ class OcpiViewSet(ViewSet):
             answer["Allow"] = allow
         for name, value in self._answer_route().headers().items():
             answer[name] = value
+        if answer.status_code == 201 and self.caller.platform.always_200:
+            answer.status_code = 200
         if self.decision:
             answer["X-Hub-Decision"] = self.decision.text
             facts = {"kind": self.module, "interface": self.interface, "method": request.method}

@@ -25,6 +25,7 @@ class NotSure(Exception):
     """A deed that cannot be undone was not confirmed."""
 
 
+MANNERS = ("strict", "names_parties", "always_200")  # what staff may say of a platform
 TROUBLE = (
     NotSure,
     connecting.CannotConnect,
@@ -63,7 +64,7 @@ def cut(platform: Platform, given: QueryDict) -> Outcome:
 
 def manners(platform: Platform, given: QueryDict) -> Outcome:
     """Say how it is treated."""
-    named = {name: bool(given.get(name)) for name in ("strict", "names_parties")}
+    named = {name: bool(given.get(name)) for name in MANNERS}
     Platform.objects.filter(pk=platform.pk).update(**named)
     told = ", ".join(f"{name}: {'yes' if value else 'no'}" for name, value in named.items())
     return Outcome(gettext("Treated so from now on: %s") % told)

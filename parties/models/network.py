@@ -69,6 +69,11 @@ class Platform(Stateful):
         default=False,
         help_text=_("name the parties behind the hub in the hub's credentials, against the letter"),
     )
+    always_200 = models.BooleanField(
+        _("always 200"),
+        default=False,
+        help_text=_("answer HTTP 200, and never 201, to who takes 201 for a failure"),
+    )
     proposal = ExactJSONField(
         _("change that waits for a person"), null=True, blank=True, editable=False
     )

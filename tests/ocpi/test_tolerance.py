@@ -201,3 +201,28 @@ def test_over_long_texts_are_refused_and_not_cut(cpo):
     reply = cpo.put(PUT, objects.location(cpo.address, name="x" * 256))
     assert reply.code == 2001
     assert reply.data[0]["path"] == "$.name"
+
+
+@pytest.mark.ocpi("T-12", "X-04")
+def test_who_takes_201_for_a_failure_is_answered_200(cpo):
+    """Z-03."""
+    assert cpo.put(PUT, objects.location(cpo.address)).http == 201
+    Platform.objects.filter(pk=cpo.platform.pk).update(always_200=True)
+    reply = cpo.put(f"{PUT}X", objects.location(cpo.address, id="L1X"))
+    assert (reply.http, reply.code) == (200, 1000)
+
+
+@pytest.mark.ocpi("X-04")
+def test_who_wraps_single_objects_is_unwrapped_and_known_for_it(cpo):
+    with wire(lambda seen: envelope([objects.location(cpo.address, publish="true")])) as partner:
+        partner.platform(cpo, state="connected")
+        cpo.platform.endpoints.create(
+            module="locations", interface="SENDER", url=f"{partner.url}/locations"
+        )
+        emsp = joined("DE", "EMP", "EMSP")
+        to = {"OCPI_to_country_code": "NL", "OCPI_to_party_id": "CPO"}
+        reply = emsp.get("2.2.1/sender/locations/L1", **to)
+    assert reply.data == objects.location(cpo.address)
+    journal.flush()
+    names = set(Quirk.objects.filter(platform=cpo.platform).values_list("name", flat=True))
+    assert {"list_of_one", "repair: boolean in quotes"} <= names

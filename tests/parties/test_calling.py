@@ -229,6 +229,15 @@ def test_what_is_odd_about_answers_is_noted(emsp: Speaker, partner: Wire) -> Non
     assert Quirk.objects.get(name=Habit.NO_ENVELOPE).example == "HTTP 200, text/plain"
 
 
+def test_a_list_of_one_in_answer_to_a_command_is_noted(emsp: Speaker, partner: Wire) -> None:
+    partner.answer = lambda seen: envelope(
+        [{"result": "ACCEPTED"}], **{"X-Request-ID": seen.headers["X-Request-ID"]}
+    )
+    answer = calling.make(emsp.platform, Call("POST", partner.url, "commands", body={}))
+    assert answer.item == {"result": "ACCEPTED"}
+    assert names(emsp) == {Habit.LIST_OF_ONE}
+
+
 @pytest.mark.parametrize(("status", "acknowledged"), [(200, 1), (204, 1), (500, 0)])
 def test_an_empty_success_acknowledges_a_delivery_and_is_noted(
     emsp: Speaker, partner: Wire, status: int, acknowledged: int

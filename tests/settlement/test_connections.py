@@ -149,7 +149,7 @@ def test_roles_are_assigned_and_withdrawn(desk: Client, member: Speaker, partner
 @pytest.mark.ocpi("X-04")
 def test_staff_say_how_a_platform_is_treated(desk: Client, member: Speaker) -> None:
     text = do(desk, member.platform, "manners", strict="on")
-    assert "strict: yes, names_parties: no" in text
+    assert "strict: yes, names_parties: no, always_200: no" in text
     assert (member.platform.strict, member.platform.names_parties) == (True, False)
     do(desk, member.platform, "manners", names_parties="on")
     assert (member.platform.strict, member.platform.names_parties) == (False, True)
