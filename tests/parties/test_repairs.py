@@ -3,6 +3,7 @@
 from decimal import Decimal as D
 
 import pytest
+from django.conf import settings
 from hypothesis import given
 
 from hub.ocpi import types, validation
@@ -245,3 +246,8 @@ def test_what_is_valid_is_not_touched(kind):
         assert mend(kind, body).made == []
 
     holds()
+
+
+def test_every_repair_is_documented():
+    text = (settings.BASE_DIR / "docs" / "tolerance.md").read_text()
+    assert [repair for repair in Repair if f"| {repair} |" not in text] == []

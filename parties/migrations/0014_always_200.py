@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('parties', '0012_errand_results'),
+        ('parties', '0013_client_info_guard'),
     ]
 
     operations = [
