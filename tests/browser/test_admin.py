@@ -18,6 +18,7 @@ PAGES = [
     "parties/platform/connect/",
     "parties/party/",
     "parties/delivery/",
+    "parties/clientinfo/",
     "parties/user/",
     "settlement/document/",
     "settlement/legalentity/",
