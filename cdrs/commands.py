@@ -170,8 +170,8 @@ def refuse_foreign_session(owner: Role, uid: str, sender: Role) -> None:
 def refuse_foreign_reservation(owner: Role, uid: str, sender: Role) -> None:
     """Refuse a reservation that is known to be another eMSP's alone; raises UnknownReceiver."""
     known = reservations(uid).filter(receiver__party=owner.party)
-    holders = set(known.values_list("sender__party", flat=True))
-    if holders and sender.party_id not in holders:
+    others = known.exclude(sender__party=sender.party)
+    if others.exists() and not known.filter(sender__party=sender.party).exists():
         raise UnknownReceiver(f"{owner.party} holds no reservation of {sender.party} by this id")
 
 

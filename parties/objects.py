@@ -195,7 +195,7 @@ class SenderViewSet(DirectViewSet):
 def stamped(body: Body) -> None:
     """Refuse a change that does not say when it was."""
     if not isinstance(body.get("last_updated"), str):
-        problem = Problem("$", "last_updated is required")
+        problem = Problem("$.last_updated", "it is required")
         raise Invalid("a change must say when it was", problems=[problem])
 
 

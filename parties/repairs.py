@@ -45,7 +45,9 @@ class Repair(StrEnum):
 
 
 # What decides how much a CDR costs, or whether it takes another one back, is read as it was sent.
-BARRED = {types.CDR: frozenset({Repair.NUMBER, Repair.BOOLEAN, Repair.LIST_OF_ONE})}
+BARRED: dict[Kind, frozenset[Repair]] = {
+    types.CDR: frozenset({Repair.NUMBER, Repair.BOOLEAN, Repair.LIST_OF_ONE})
+}
 Leaf = tuple[Repair, Callable[[Any, Any], Any]]
 
 

@@ -289,7 +289,7 @@ class OcpiViewSet(ViewSet):
     def handle_exception(self, exc: Exception) -> Any:
         """Turn every exception into an envelope."""
         if not isinstance(exc, OcpiError | exceptions.APIException):
-            logger.exception("unexpected error")
+            logger.exception("unexpected error", extra={"request": self.request._request})
         self.explain(exc)
         return error_response(_as_ocpi(exc, ", ".join(self.allowed_methods)))
 

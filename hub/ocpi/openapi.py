@@ -195,6 +195,8 @@ def _place(name: str) -> dict[str, Any]:
         return {"enum": list(versions.VERSIONS)}
     if name == "command":
         return schemas.of(types.CommandType)
+    if name == "secret":
+        return {"type": "string", "minLength": 43, "maxLength": 43, "pattern": "^[A-Za-z0-9_-]+$"}
     kinds = {"country_code": types.CountryCode, "party_id": types.PartyId}
     return dict(schemas.of(kinds.get(name, types.CiString39)))
 

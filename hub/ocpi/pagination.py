@@ -57,7 +57,7 @@ def _number(query: QueryDict, name: str, default: int, *, least: int) -> int:
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < least:
-        raise Invalid(f"{name} must be a whole number of at least {least}")
+        raise Invalid(f"{name} must be a whole number of at least {least}, with at most 9 digits")
     return int(text)
 
 

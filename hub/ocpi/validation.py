@@ -80,9 +80,10 @@ def _reason(error: jsonschema_rs.ValidationError) -> str:
         return f"{getattr(error.kind, 'property', 'a field')} is required"
     if name == "minItems":
         return "at least one item is required"
-    if name in {"pattern", "enum"}:
-        shown = str(error.instance)[:40]
-        return (
-            f"{shown!r} is not {'one of the allowed values' if name == 'enum' else 'well-formed'}"
-        )
+    shown = repr(str(error.instance)[:40])
+    if name == "enum":
+        allowed = ", ".join(map(str, getattr(error.kind, "options", [])))
+        return f"{shown} is not one of {allowed}" if len(allowed) < 200 else f"{shown} is not known"
+    if name == "pattern":
+        return f"{shown} is not well-formed (as {str(getattr(error.kind, 'pattern', ''))[:80]})"
     return str(error.message)[:120]
