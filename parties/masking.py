@@ -7,6 +7,7 @@ driver is recognised, and found by who knows the identifier, but not revealed.
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -18,6 +19,7 @@ from parties import keys
 SHOWN = 14_000  # characters of a body
 READ = 128 * 1024  # a longer body is not even read
 LONGEST = 1_000  # characters of one text
+RECALLED = 20  # identifiers that are looked for in words: those of the path and request come first
 HIDDEN = "(masked)"
 SECRETS = frozenset({"token", "authorization", "password"})
 CALLBACKS = frozenset({"response_url"})
@@ -82,7 +84,7 @@ class Mask:
     def text(self, text: str) -> str:
         """Return words without the identifiers that were masked elsewhere."""
         found = _OURS.sub(HIDDEN, _TOLD.sub(rf"\1: {HIDDEN}", text))
-        for value, short in self.drivers.items():
+        for value, short in islice(self.drivers.items(), RECALLED):
             if len(value) > 3:
                 found = re.sub(re.escape(value), f"~{short}", found, flags=re.IGNORECASE)
         return found[:LONGEST]
