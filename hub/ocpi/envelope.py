@@ -136,6 +136,7 @@ def refuse_foreign_host(request: HttpRequest) -> None:
     try:
         request.get_host()
     except DisallowedHost as error:
+        logger.warning("a request for another host than the hub's was refused")
         raise Misdirected("this is not the host of the hub") from error
 
 

@@ -72,7 +72,10 @@ def everything(platform):
     used = ("last_used_at", "id")
     return (
         row,
-        [{k: v for k, v in key.items() if k not in used} for key in platform.keys.values()],
+        [
+            {k: v for k, v in key.items() if k not in used}
+            for key in platform.keys.order_by("pk").values()
+        ],
         sorted(platform.endpoints.values_list("module", "interface", "url")),
         sorted(platform.roles.values_list("party", "role")),
         list(Party.objects.values("name", "business_details")),
