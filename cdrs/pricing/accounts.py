@@ -55,19 +55,15 @@ class Lookup(NamedTuple):
 
 @dataclass(slots=True)
 class Line:
-    """A volume of one period at one price; `extra` is what step_size adds to it."""
+    """A volume of one period at one price; with the `extra` of step_size it is what is billed."""
 
     kind: str
     stage: Stage
     offer: Offer
     volume: Decimal
     extra: Decimal = ZERO
+    billed: Decimal = ZERO
     cost: Amount = NOTHING
-
-    @property
-    def billed(self) -> Decimal:
-        """Return the volume that is paid."""
-        return self.volume + self.extra
 
 
 class Step(NamedTuple):

@@ -18,6 +18,7 @@ def bill(account: Account, reading: Reading) -> None:
     """Round the volumes, and work out every cost and sum."""
     _round_all(account, reading)
     for line in account.lines:
+        line.billed = line.volume + line.extra
         line.cost = line.offer.component.price.times(line.billed)
     account.parts = {name: _part(account, kinds) for name, kinds in PARTS.items()}
     account.sum = total(line.cost for line in account.lines)

@@ -1,6 +1,6 @@
 """What to think of the figures that a CDR claims, beside those that its tariffs make."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from enum import StrEnum
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cdrs.pricing.accounts import PARTS, RESERVATION_FLAT, Account
 from cdrs.pricing.engine import Wire, settle
-from cdrs.pricing.numbers import EXACT, ZERO, Amount, number, number_or_none, total
+from cdrs.pricing.numbers import EXACT, NOTHING, ZERO, Amount, number, number_or_none, total
 from cdrs.pricing.readings import TOLERATED, Reading
 from cdrs.pricing.refusals import Refused
 from cdrs.pricing.sessions import FLAT, PARKING_TIME, RESERVATION_TIME
@@ -17,6 +17,7 @@ TOLERANCE = Decimal("0.00005")
 CENT = Decimal("0.01")
 VOLUMES = ("total_energy", "total_time", "total_parking_time")
 TOTAL = "total_cost"
+SIDES = ("excl_vat", "incl_vat")
 FEES = ("total_fixed_cost", "total_parking_cost", "total_reservation_cost")
 ALL_FEES = "total_fixed_cost + total_parking_cost + total_reservation_cost"
 UNDECIDED = frozenset({"restriction_data_missing", "period_spans_price_change"})
@@ -47,7 +48,7 @@ class Comparison(NamedTuple):
     @property
     def difference(self) -> Decimal:
         """Return how much more is claimed than computed."""
-        return self.claimed - self.computed
+        return EXACT.subtract(self.claimed, self.computed)
 
 
 @dataclass(frozen=True)
@@ -167,22 +168,37 @@ def _compare_volumes(claims: Claims, account: Account) -> list[Comparison]:
     ]
 
 
+class Pair(NamedTuple):
+    """Amounts to compare; `summed` is how many claimed ones were added up."""
+
+    name: str
+    claimed: Amount
+    computed: Amount
+    summed: int = 1
+
+
 def _compare_costs(claims: Claims, account: Account) -> list[Comparison]:
-    computed = {TOTAL: account.total} | {
-        name: amount or Amount(ZERO, ZERO) for name, amount in account.parts.items()
-    }
-    mixed = _fees_are_mixed(account)
-    names = [name for name in claims.costs if not (mixed and name in FEES)]
-    pairs = [(name, claims.costs[name], computed[name]) for name in names]
-    if mixed and _all_fees_claimed(claims, account):
-        claimed = [claims.costs[name] for name in FEES if name in claims.costs]
-        pairs.append((ALL_FEES, total(claimed), total(computed[name] for name in FEES)))
     return [
-        _compared(f"{name}.{side}", told, found, account, claims.unit)
-        for name, *amounts in pairs
-        for side, told, found in zip(("excl_vat", "incl_vat"), *amounts, strict=True)
+        _compared(f"{pair.name}.{side}", told, found, account, claims.unit, pair.summed)
+        for pair in _pairs(claims, account)
+        for side, told, found in zip(SIDES, pair.claimed, pair.computed, strict=True)
         if told is not None and found is not None
     ]
+
+
+def _pairs(claims: Claims, account: Account) -> Iterator[Pair]:
+    """Pair what is claimed with what is computed; fees that are mixed by their sum."""
+    computed = {TOTAL: account.total} | {
+        name: amount or NOTHING for name, amount in account.parts.items()
+    }
+    mixed = _fees_are_mixed(account)
+    for name, amount in claims.costs.items():
+        if not (mixed and name in FEES):
+            yield Pair(name, amount, computed[name])
+    if mixed and _all_fees_claimed(claims, account):
+        claimed = [claims.costs[name] for name in FEES if name in claims.costs]
+        expected = total(computed[name] for name in FEES)
+        yield Pair(ALL_FEES, total(claimed), expected, len(claimed))
 
 
 def _fees_are_mixed(account: Account) -> bool:
@@ -196,11 +212,11 @@ def _all_fees_claimed(claims: Claims, account: Account) -> bool:
 
 
 def _compared(
-    name: str, claimed: Decimal, computed: Decimal, account: Account, unit: Decimal
+    name: str, claimed: Decimal, computed: Decimal, account: Account, unit: Decimal, summed: int = 1
 ) -> Comparison:
     difference = abs(claimed - computed)
     verdict = Verdict.MISMATCH
-    if difference <= TOLERANCE:
+    if difference <= TOLERANCE * summed:
         verdict = Verdict.MATCH
     elif claimed % unit == 0 and difference <= _rounding(account, unit):
         verdict = Verdict.ROUNDED
