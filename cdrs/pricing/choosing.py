@@ -6,18 +6,22 @@ from cdrs.pricing.refusals import Refused
 from cdrs.pricing.sessions import Period, Session
 from cdrs.pricing.tariffs import Tariff
 
+MOST_WORK = 1_000_000  # a period can ask every element; quarters of an hour for 3 days: 83,000
+
 
 def choose(session: Session, offered: Sequence[Tariff]) -> list[Tariff]:
     """Return the tariff of each period: the one it names, else the first that is active.
 
     What counts is the start of the session: the driver accepted the tariff of that moment. Raises
-    Refused (no_tariff, unknown_tariff, no_active_tariff, currency_mismatch).
+    Refused (no_tariff, unknown_tariff, no_active_tariff, currency_mismatch, out_of_range).
     """
     if not offered:
         raise Refused("no_tariff", "there is no tariff to price the CDR with")
     chosen = [_tariff_of(period, session, offered) for period in session.periods]
     for tariff in chosen:
         _check_currency(session, tariff)
+    if sum(len(tariff.elements) for tariff in chosen) > MOST_WORK:
+        raise Refused("out_of_range", "its periods and elements are more than a session can have")
     return chosen
 
 

@@ -8,6 +8,7 @@ from cdrs.pricing import billing, choosing, matching, sessions, tariffs, zones
 from cdrs.pricing.accounts import Account
 from cdrs.pricing.numbers import EXACT, Amount
 from cdrs.pricing.readings import OURS, Reading
+from cdrs.pricing.refusals import Refused
 
 Wire = Mapping[str, Any]
 
@@ -22,7 +23,7 @@ def settle(
     """
     with localcontext(EXACT):
         session = sessions.read(cdr)
-        listed = (cdr.get("tariffs") or ()) if offered is None else offered
+        listed = _listed(cdr) if offered is None else offered
         known = [tariffs.read(raw, taxes_told=session.taxes_told) for raw in listed]
         chosen = choosing.choose(session, known)
         zone = zones.of(session, tz)
@@ -31,6 +32,13 @@ def settle(
         matching.match(account)
         billing.bill(account, reading)
         return account
+
+
+def _listed(cdr: Wire) -> Sequence[Wire]:
+    found = cdr.get("tariffs") or []
+    if not isinstance(found, list):
+        raise Refused("malformed", "tariffs is not a list")
+    return found
 
 
 def price(cdr: Wire, tariffs: Sequence[Wire] | None, tz: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ ENERGY, TIME, PARKING_TIME = "ENERGY", "TIME", "PARKING_TIME"
 RESERVATION_TIME, FLAT = "RESERVATION_TIME", "FLAT"
 CHARGING = (ENERGY, TIME, PARKING_TIME)
 VOLUMES = frozenset({*CHARGING, RESERVATION_TIME})
+FIRST_YEAR, LAST_YEAR = 1970, 2199  # 1970 is OCPI's agreed sentinel
 MEASUREMENTS = frozenset({"MIN_CURRENT", "MAX_CURRENT", "MIN_POWER", "MAX_POWER"})
 
 
@@ -83,8 +84,8 @@ def _session(cdr: Mapping[str, Any]) -> Session:
     place = cdr.get("location" if old else "cdr_location") or {}
     end = "end_date_time" if "end_date_time" in cdr else "stop_date_time"
     session = Session(
-        started_at=instant(cdr.get("start_date_time"), "start_date_time"),
-        ended_at=instant(cdr.get(end), end),
+        started_at=_instant(cdr, "start_date_time"),
+        ended_at=_instant(cdr, end),
         currency=str(cdr.get("currency") or ""),
         country=str(place.get("country") or ""),
         time_zone=str(place.get("time_zone") or ""),
@@ -95,10 +96,18 @@ def _session(cdr: Mapping[str, Any]) -> Session:
     return session
 
 
+def _instant(raw: Mapping[str, Any], name: str) -> datetime:
+    """Read an instant of the session; those of a tariff may be as far off as they like."""
+    moment = instant(raw.get(name), name)
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise Refused("out_of_range", f"{name}: {raw[name]} is beyond what a session can have")
+    return moment
+
+
 def _read_periods(session: Session, raw: Any) -> None:
     if not raw:
         raise Refused("no_charging_period", "the CDR has no charging periods")
-    starts = [instant(item.get("start_date_time"), "charging_periods") for item in raw]
+    starts = [_instant(item, "start_date_time") for item in raw]
     ends = [*starts[1:], session.ended_at]
     for number_, (item, start, end) in enumerate(zip(raw, starts, ends, strict=True), 1):
         period = Period(number_, start, end, str(item.get("tariff_id") or ""), {}, {})

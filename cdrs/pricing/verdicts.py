@@ -136,15 +136,21 @@ def _claims(cdr: Wire, unit: Decimal) -> Claims:
 
 
 def _amount(told: Any, name: str) -> Amount:
-    """Read an amount: an object of 2.2.1 or 2.3.0, or the bare number of 2.1.1."""
+    """Read an amount: the object of 2.2.1 or of 2.3.0, or the bare number of 2.1.1."""
     if not isinstance(told, Mapping):
         return Amount(number(told, name), None)
     if "before_taxes" not in told:
         excl = number(told.get("excl_vat"), f"{name}.excl_vat")
         return Amount(excl, number_or_none(told.get("incl_vat"), f"{name}.incl_vat"))
     excl = number(told["before_taxes"], f"{name}.before_taxes")
-    taxes = [number(tax.get("amount"), f"{name}.taxes") for tax in told.get("taxes") or ()]
+    taxes = _taxes(told.get("taxes") or [], f"{name}.taxes")
     return Amount(excl, sum(taxes, excl) if taxes else None)
+
+
+def _taxes(told: Any, name: str) -> list[Decimal]:
+    if not isinstance(told, list) or not all(isinstance(tax, Mapping) for tax in told):
+        raise Refused("malformed", f"{name} is not a list of taxes")
+    return [number(tax.get("amount"), name) for tax in told]
 
 
 def _as_if_charged(claims: Claims) -> Claims:

@@ -202,9 +202,28 @@ def test_a_refusal_says_where():
         price(TEN, [told], "UTC")
 
 
+@pytest.mark.parametrize("year", ["1969", "2200"])
+def test_years_beyond_all_sense_are_refused(year):
+    session = cdr(period(f"{year}-01-15T10:00:00Z", ENERGY=1), end="10:00")
+    assert refusal(session, [SIMPLE]) == "out_of_range"
+    forever = {
+        **SIMPLE,
+        "start_date_time": "0001-01-01T00:00:00Z",
+        "end_date_time": "9999-12-31T23:59:59Z",
+    }
+    assert cost(TEN, forever) == 5
+
+
 @pytest.mark.parametrize("number", ["1e25", "-1e12", "Infinity"])
 def test_numbers_beyond_all_sense_are_refused(number):
     assert refusal(TEN, [tariff(element(energy(number)))]) == "out_of_range"
+
+
+def test_more_work_than_a_session_can_make_is_refused():
+    told = tariff(*(element(energy("1"), min_kwh=5) for _ in range(1001)))
+    session = cdr(period("10:00", ENERGY=1))
+    session["charging_periods"] *= 1000
+    assert refusal(session, [told]) == "out_of_range"
 
 
 def test_without_charging_periods_it_is_refused():
