@@ -35,8 +35,8 @@ class Period:
     started_at: datetime
     ended_at: datetime
     tariff_uid: str
-    volumes: dict[str, Decimal]
-    measurements: dict[str, Decimal]
+    volumes: dict[str, Decimal] = field(default_factory=dict)
+    measurements: dict[str, Decimal] = field(default_factory=dict)
 
     @property
     def charging(self) -> bool:
@@ -73,27 +73,30 @@ def read(cdr: Mapping[str, Any]) -> Session:
 
     Raises Refused (malformed, out_of_range, no_charging_period).
     """
-    try:
-        return _session(cdr)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise Refused("malformed", f"the CDR cannot be read: {error!r}") from error
-
-
-def _session(cdr: Mapping[str, Any]) -> Session:
+    if not isinstance(cdr, Mapping):
+        raise Refused("malformed", "the CDR is not an object")
     old = "cdr_location" not in cdr and ("location" in cdr or "stop_date_time" in cdr)
-    place = cdr.get("location" if old else "cdr_location") or {}
-    end = "end_date_time" if "end_date_time" in cdr else "stop_date_time"
+    place = _place(cdr, "location" if old else "cdr_location")
     session = Session(
         started_at=_instant(cdr, "start_date_time"),
-        ended_at=_instant(cdr, end),
+        ended_at=_instant(cdr, "end_date_time" if "end_date_time" in cdr else "stop_date_time"),
         currency=str(cdr.get("currency") or ""),
         country=str(place.get("country") or ""),
         time_zone=str(place.get("time_zone") or ""),
         taxes_told=not old,
         periods=[],
     )
-    _read_periods(session, cdr.get("charging_periods"))
+    if not cdr.get("charging_periods"):
+        raise Refused("no_charging_period", "the CDR has no charging periods")
+    _read_periods(session, _objects(cdr, "charging_periods"))
     return session
+
+
+def _place(cdr: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    place = cdr.get(name) or {}
+    if not isinstance(place, Mapping):
+        raise Refused("malformed", f"{name} is not an object")
+    return place
 
 
 def _instant(raw: Mapping[str, Any], name: str) -> datetime:
@@ -104,33 +107,50 @@ def _instant(raw: Mapping[str, Any], name: str) -> datetime:
     return moment
 
 
-def _read_periods(session: Session, raw: Any) -> None:
-    if not raw:
-        raise Refused("no_charging_period", "the CDR has no charging periods")
-    starts = [_instant(item, "start_date_time") for item in raw]
-    ends = [*starts[1:], session.ended_at]
-    for number_, (item, start, end) in enumerate(zip(raw, starts, ends, strict=True), 1):
-        period = Period(number_, start, end, str(item.get("tariff_id") or ""), {}, {})
-        _read_dimensions(session, period, item["dimensions"])
-        session.periods.append(period)
-    _check_order(session, starts)
+def _objects(raw: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    found = raw.get(name)
+    if not isinstance(found, list) or not all(isinstance(item, Mapping) for item in found):
+        raise Refused("malformed", f"{name} is not a list of objects")
+    return found
 
 
-def _read_dimensions(session: Session, period: Period, dimensions: Any) -> None:
-    volumes: dict[str, Decimal] = {}
-    for dimension in dimensions:
-        kind = dimension["type"]
-        if kind in VOLUMES:
-            value = number(dimension["volume"], kind)
-            if kind in volumes:
-                _remark(session, period, "duplicate_dimension", f"{kind} comes twice; summed")
-                value += volumes[kind]
-            volumes[kind] = value
-        elif kind in MEASUREMENTS:
-            _measure(session, period, kind, number(dimension["volume"], kind))
-        elif kind != FLAT or session.taxes_told:
-            _remark(session, period, "ignored_dimension", f"{kind} is not priced")
-    period.volumes = {kind: value for kind, value in volumes.items() if value}
+def _read_periods(session: Session, raw: list[Mapping[str, Any]]) -> None:
+    for place, item in enumerate(raw, 1):
+        try:
+            session.periods.append(_period(session, place, item))
+        except Refused as error:
+            raise Refused(error.code, f"charging period {place}: {error}") from error
+    for earlier, later in pairwise(session.periods):
+        earlier.ended_at = later.started_at
+    _check_order(session)
+
+
+def _period(session: Session, place: int, raw: Mapping[str, Any]) -> Period:
+    """Read a period; when it ends only the next one tells, and for the last one the session."""
+    period = Period(
+        number=place,
+        started_at=_instant(raw, "start_date_time"),
+        ended_at=session.ended_at,
+        tariff_uid=str(raw.get("tariff_id") or ""),
+    )
+    for dimension in _objects(raw, "dimensions"):
+        _read_dimension(session, period, dimension)
+    period.volumes = {kind: value for kind, value in period.volumes.items() if value}
+    return period
+
+
+def _read_dimension(session: Session, period: Period, raw: Mapping[str, Any]) -> None:
+    kind = str(raw.get("type"))
+    if kind in VOLUMES:
+        value = number(raw.get("volume"), kind)
+        if kind in period.volumes:
+            _remark(session, period, "duplicate_dimension", f"{kind} comes twice; summed")
+            value += period.volumes[kind]
+        period.volumes[kind] = value
+    elif kind in MEASUREMENTS:
+        _measure(session, period, kind, number(raw.get("volume"), kind))
+    elif kind != FLAT or session.taxes_told:
+        _remark(session, period, "ignored_dimension", f"{kind} is not priced")
 
 
 def _measure(session: Session, period: Period, kind: str, value: Decimal) -> None:
@@ -142,20 +162,19 @@ def _measure(session: Session, period: Period, kind: str, value: Decimal) -> Non
     period.measurements[kind] = value
 
 
-def _check_order(session: Session, starts: list[datetime]) -> None:
-    if starts[0] != session.started_at:
-        session.remarks.append(
-            Remark(
-                "periods_outside_start_end_date_time",
-                1,
-                f"the first period starts at {starts[0]:%Y-%m-%dT%H:%M:%SZ}, "
-                f"the session at {session.started_at:%Y-%m-%dT%H:%M:%SZ}",
-            )
-        )
-    for place, (earlier, later) in enumerate(pairwise(starts), 2):
-        if later <= earlier:
+def _check_order(session: Session) -> None:
+    first = session.periods[0]
+    if first.started_at != session.started_at:
+        text = f"it starts at {_utc(first.started_at)}, the session at {_utc(session.started_at)}"
+        _remark(session, first, "periods_outside_start_end_date_time", text)
+    for earlier, later in pairwise(session.periods):
+        if later.started_at <= earlier.started_at:
             text = "it does not start after the period before it"
-            session.remarks.append(Remark("periods_out_of_order", place, text))
+            _remark(session, later, "periods_out_of_order", text)
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _remark(session: Session, period: Period, code: str, text: str) -> None:

@@ -200,6 +200,10 @@ def test_a_refusal_says_where():
     told = tariff(element(energy("1")), element({"type": "ENERGY", "price": "dear"}))
     with pytest.raises(Refused, match="tariff T1: element 2: price: 'dear' is not a number"):
         price(TEN, [told], "UTC")
+    session = cdr(period("10:00", ENERGY=1), {"start_date_time": "2024-01-15T11:00:00Z"})
+    session["charging_periods"][1]["dimensions"] = [{"type": "ENERGY", "volume": "much"}]
+    with pytest.raises(Refused, match="charging period 2: ENERGY: 'much' is not a number"):
+        price(session, [SIMPLE], "UTC")
 
 
 @pytest.mark.parametrize("year", ["1969", "2200"])
