@@ -123,6 +123,7 @@ def test_a_named_tariff_needs_no_validity():
     assert cost(cdr(period("10:00", "t1", ENERGY=10)), over) == 5
 
 
+@pytest.mark.ocpi("F-13")
 def test_the_start_of_the_session_chooses_the_tariff_for_all_of_it():
     first = {**SIMPLE, "end_date_time": "2024-01-15T10:30:00Z"}
     second = tariff(element(energy("9")), id="T2")
@@ -646,6 +647,7 @@ def test_2_3_0_calls_limits_otherwise():
 # The result
 
 
+@pytest.mark.ocpi("F-13")
 def test_the_tariffs_of_the_cdr_count_unless_others_are_given():
     session = {**TEN, "tariffs": [SIMPLE]}
     assert price(session, None, "UTC")["total_cost"]["excl_vat"] == 5
