@@ -20,7 +20,7 @@ from cdrs.pricing.refusals import Refused
 from cdrs.pricing.restrictions import Restriction
 
 RESERVATION, EXPIRES = "RESERVATION", "RESERVATION_EXPIRES"
-KEPT = 1024  # parsed tariffs; one of 50 elements takes 50 kB
+KEPT, KEPT_BYTES = 512, 20_000  # parsed tariffs, none longer: they take 7 times their JSON
 NET, GROSS, UNTAXED, UNKNOWN = "NO", "YES", "N/A", ""  # what `tax_included` says; UNKNOWN is 2.1.1
 
 
@@ -105,11 +105,15 @@ def read(raw: Mapping[str, Any], *, taxes_told: bool) -> Tariff:
         content = msgspec.json.encode(raw)
     except (TypeError, ValueError, RecursionError) as error:
         raise Refused("malformed", f"a tariff is not JSON: {error}") from error
-    return _read(content, taxes_told)
+    return (_kept if len(content) <= KEPT_BYTES else _parsed)(content, taxes_told)
 
 
 @lru_cache(maxsize=KEPT)
-def _read(content: bytes, taxes_told: bool) -> Tariff:
+def _kept(content: bytes, taxes_told: bool) -> Tariff:
+    return _parsed(content, taxes_told)
+
+
+def _parsed(content: bytes, taxes_told: bool) -> Tariff:
     raw = msgspec.json.decode(content)
     if not isinstance(raw, dict):
         raise Refused("malformed", "a tariff is not an object")

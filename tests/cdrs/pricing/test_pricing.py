@@ -10,7 +10,7 @@ from decimal import localcontext
 import pytest
 from django.conf import settings
 
-from cdrs.pricing import Refused, figures, price, settle
+from cdrs.pricing import Refused, figures, price, settle, tariffs
 from cdrs.pricing.sessions import VOLUMES
 from tests.cdrs.pricing.making import (
     cdr,
@@ -30,9 +30,9 @@ SIMPLE = tariff(element(energy("0.50")))
 TEN = cdr(period("10:00", ENERGY=10))
 
 
-def refusal(session, tariffs, tz="UTC"):
+def refusal(session, told, tz="UTC"):
     with pytest.raises(Refused) as raised:
-        price(session, tariffs, tz)
+        price(session, told, tz)
     return raised.value.code
 
 
@@ -662,6 +662,17 @@ def test_nothing_given_is_changed_and_nothing_is_remembered():
     told["elements"][0]["price_components"][0]["price"] = D(9)
     assert cost(session, told) == 90
     assert price(session, [SIMPLE], "UTC") == first
+
+
+def test_a_tariff_is_read_once_unless_it_is_huge():
+    few, many = (
+        tariff(*(element(energy(place)) for place in range(1, count))) for count in (9, 999)
+    )
+    told = {"taxes_told": True}
+    assert tariffs.read(few, **told) is tariffs.read(copy.deepcopy(few), **told)
+    assert tariffs.read(few, taxes_told=False) is not tariffs.read(few, **told)
+    assert tariffs.read(many, **told) is not tariffs.read(many, **told)
+    assert tariffs.read(many, **told) == tariffs.read(many, **told)
 
 
 def test_the_totals_are_the_sums_of_the_lines():
