@@ -216,8 +216,19 @@ def test_fees_that_are_told_in_part_are_left_to_the_total():
 
 
 def test_without_parking_the_fee_is_where_it_belongs():
-    session = claiming(PARKED[0], total_cost="2", total_fixed_cost="2")
-    assert judged(session, FEES).verdict is Verdict.MISMATCH
+    session = claiming(PARKED[0], total_cost="2", total_fixed_cost="1", total_parking_cost="1")
+    assert [(item.field, item.difference) for item in judged(session, FEES).differences] == [
+        ("total_parking_cost.excl_vat", 1)
+    ]
+
+
+def test_without_a_fee_parking_is_where_it_belongs():
+    told = tariff(element(parking("6", 0), energy("1")))
+    session = claiming(*PARKED, total_cost="4", total_fixed_cost="1", total_parking_cost="2")
+    assert [(item.field, item.difference) for item in judged(session, told).differences] == [
+        ("total_fixed_cost.excl_vat", 1),
+        ("total_parking_cost.excl_vat", -1),
+    ]
 
 
 # Credits, and other versions
