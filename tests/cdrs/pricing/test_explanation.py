@@ -93,6 +93,18 @@ def test_a_restriction_says_what_is_and_what_ought_to_be(restrictions, reason):
     assert reasons(told(session, prices), 1, "ENERGY") == (None, {1: reason})
 
 
+def test_what_has_happened_so_far_is_told():
+    session = cdr(period("10:00", ENERGY="2.5"), period("10:30", ENERGY=1))
+    prices = tariff(element(energy("1"), min_kwh=3, max_duration=900))
+    assert reasons(told(session, prices), 2, "ENERGY") == (
+        None,
+        {
+            1: "energy so far is 2.5 kWh, not 3 kWh or more, "
+            "and duration so far is 1800 s, not below 900 s"
+        },
+    )
+
+
 def test_energy_to_the_grid_is_explained():
     session = cdr(period("10:00", ENERGY=-1))
     assert reasons(told(session, tariff(element(energy("1")))), 1, "ENERGY") == (

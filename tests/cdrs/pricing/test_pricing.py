@@ -385,7 +385,7 @@ def test_energy_to_the_grid_has_no_price_but_counts():
     got = price(session, [told], "UTC")
     assert got["total_cost"]["excl_vat"] == 5
     assert got["total_energy"] == -1
-    assert "no_price_component" in got["warnings"]
+    assert got["warnings"] == ["no_price_component"]
 
 
 def test_the_fee_is_charged_once_by_the_first_element_that_has_one():
