@@ -51,21 +51,20 @@ def _without_nothing(told):
 
 
 CLOCK = st.integers(0, 95).map(lambda quarter: f"{quarter // 4:02}:{quarter % 4 * 15:02}")
-RESTRICTIONS = st.fixed_dictionaries(
-    {},
-    optional={
-        "start_time": CLOCK,
-        "end_time": CLOCK,
-        "min_kwh": st.integers(0, 20),
-        "max_kwh": st.integers(1, 40),
-        "min_duration": st.integers(0, 12).map(lambda count: count * 900),
-        "max_duration": st.integers(1, 24).map(lambda count: count * 900),
-        "day_of_week": st.lists(st.sampled_from(DAYS), min_size=1),
-        "min_power": st.integers(1, 50),
-        "max_current": st.integers(1, 50),
-        "reservation": st.sampled_from(["RESERVATION", "RESERVATION_EXPIRES"]),
-    },
-)
+EACH = {
+    "start_time": CLOCK,
+    "end_time": CLOCK,
+    "min_kwh": st.integers(0, 20),
+    "max_kwh": st.integers(1, 40),
+    "min_duration": st.integers(0, 12).map(lambda count: count * 900),
+    "max_duration": st.integers(1, 24).map(lambda count: count * 900),
+    "day_of_week": st.lists(st.sampled_from(DAYS), min_size=1),
+    "min_power": st.integers(1, 50),
+    "max_current": st.integers(1, 50),
+}
+RESERVED = st.sampled_from(["RESERVATION", "RESERVATION_EXPIRES"])
+ONE = st.sampled_from(list(EACH)).flatmap(lambda name: st.tuples(st.just(name), EACH[name]))
+RESTRICTIONS = st.lists(ONE, max_size=2).map(dict)
 
 
 @st.composite
@@ -75,7 +74,18 @@ def elements(draw, restrictions=RESTRICTIONS):
 
 
 LIMIT = st.fixed_dictionaries({"excl_vat": decimals(30, 2)}, optional={"incl_vat": decimals(30, 2)})
-PLAIN = st.lists(elements(), min_size=1, max_size=4).map(lambda listed: tariff(*listed))
+HELD = st.builds(
+    lambda time, fee, kind, bounds: element(time, fee, **bounds, reservation=kind),
+    components("TIME"),
+    components("FLAT"),
+    RESERVED,
+    RESTRICTIONS,
+)
+PLAIN = st.builds(
+    lambda charging, held: tariff(*held, *charging),
+    st.lists(elements(), min_size=1, max_size=4),
+    st.lists(HELD, max_size=2),
+)
 UNRESTRICTED = st.lists(elements(st.just({})), min_size=1, max_size=3).map(
     lambda listed: tariff(*listed)
 )
@@ -89,7 +99,7 @@ VOLUMES = st.dictionaries(
     st.sampled_from([*KINDS, "RESERVATION_TIME", "MAX_POWER", "MIN_CURRENT"]),
     decimals(20),
     min_size=1,
-)
+) | st.fixed_dictionaries({"RESERVATION_TIME": decimals(2)})
 
 
 @st.composite
@@ -479,7 +489,7 @@ def test_the_strategies_reach_every_kind_of_line():
     """A property that never meets a reservation or a limit would prove nothing of them."""
     seen = set()
 
-    @wire.examples(200)
+    @wire.examples(400)
     @given(cdrs(), LIMITED)
     def look(session, told):
         account = settle(session, [told], "UTC")
