@@ -208,7 +208,7 @@ def test_who_leaves_while_a_drain_is_at_work_is_sent_nothing_more(desk, guest):
     location = objects.location(cpo.address)
     assert cpo.put(f"2.2.1/receiver/locations/{cpo.path}/{location['id']}", location).http == 201
     platform = member.platform.pk
-    batch = delivery._claim(platform)
+    batch = delivery._claim(platform, delivery.IN_FLIGHT)
     assert batch
     member.call("DELETE", PATH)
     assert delivery._send(platform, batch) == 0
