@@ -60,7 +60,7 @@ def refresh(platform: Platform) -> None:
     """
     delivery.share_network()
     locked = Platform.objects.select_for_update().get(pk=platform.pk)
-    for role in locked.roles.select_related("party"):
+    for role in _in_order(locked):
         _tell(role, STATUS[_State(locked.state)])
 
 
@@ -115,6 +115,15 @@ def _afresh(state: str) -> dict[str, Any]:
 def _shortly() -> datetime:
     """Return when the lists of who has just connected are read."""
     return times.now() + timedelta(seconds=random.uniform(0, FIRST_READ))  # noqa: S311 - jitter
+
+
+def _in_order(platform: Platform) -> list[Role]:
+    """Return a platform's roles in the order of their ClientInfos, in which all lock deliveries."""
+    infos = ClientInfo.objects.filter(owner__roles__platform=platform)
+    known = {(info.owner_id, info.uid): info.pk for info in infos}
+    last = max(known.values(), default=0) + 1
+    roles = platform.roles.select_related("party").order_by("pk")
+    return sorted(roles, key=lambda role: known.get((role.party_id, role.role), last))
 
 
 def _tell(role: Role, status: str) -> None:

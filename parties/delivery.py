@@ -164,11 +164,15 @@ def _first_width(platform_id: int) -> int:
 
 
 def hasten(platform_id: int) -> None:
-    """Make everything that a platform is owed due now: it is back."""
+    """Make everything that a platform is owed due now: it is back.
+
+    What is locked is being owed at this moment, and due by that.
+    """
     owed = Delivery.objects.filter(
         receiver__platform=platform_id, state=Delivery.State.LIVE, wanted__gt=F("acknowledged")
     )
-    owed.update(next_attempt_at=timezone.now())
+    free = owed.select_for_update(of=("self",), skip_locked=True).values("pk")
+    Delivery.objects.filter(pk__in=free).update(next_attempt_at=timezone.now())
 
 
 def _due() -> QuerySet[Delivery]:
@@ -343,13 +347,18 @@ def judge(answer: client.Answer, method: str = "PUT") -> Outcome:
 
 @transaction.atomic
 def _book(platform: Platform, results: list[Result]) -> None:
-    """Note how it went: the platform first, as whoever moves a platform locks in that order."""
+    """Note how it went.
+
+    Locks the platform first and then its deliveries in the order of their objects, as whoever owes
+    it several objects does: nobody waits for who waits for them.
+    """
+    locked = Platform.objects.select_for_update().get(pk=platform.pk)
     failed = sum(result.outcome is Outcome.TRANSIENT for result in results)
     if failed < len(results):
-        _note_answers(platform)
+        _note_answers(locked)
     else:
-        _note_failures(platform, failed)
-    for result in results:
+        _note_failures(locked, failed)
+    for result in sorted(results, key=lambda result: result.shipment.delivery.object_id):
         _booking(result)
 
 

@@ -1,9 +1,8 @@
 """Who is silent is asked whether it is there; who is gone is announced, and so is who is back."""
 
-import random
 import threading
 from datetime import timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from django.db import connections
@@ -434,7 +433,7 @@ def test_after_failures_a_single_object_goes_first(cpo, emsp, deliver):
 @pytest.mark.ocpi("H-01", "H-06", "H-07")
 def test_moves_deliveries_and_requests_at_once_end_in_step(cpo, emsp):
     """Everybody moves, tells and books at the same time: nothing deadlocks, nothing is lost."""
-    failures, until = [], timezone.now() + timedelta(seconds=4)
+    failures, numbers, until = [], count(), timezone.now() + timedelta(seconds=4)
 
     def repeat(job):
         try:
@@ -450,17 +449,17 @@ def test_moves_deliveries_and_requests_at_once_end_in_step(cpo, emsp):
         Platform.objects.filter(name=name).update(state_since=timezone.now() - alive.STEADY)
         alive.heard(row(name))
 
+    def newcomer():
+        if Platform.objects.count() < 12:
+            joined("SE", f"N{next(numbers):02}", "EMSP", "CPO")
+
     Platform.objects.update(heard_at=None)
     jobs = [
         lambda: flap(CPO),
         lambda: flap(EMSP),
         lambda: delivery.drain(row(CPO).pk),
         lambda: delivery.drain(row(EMSP).pk),
-        lambda: (
-            joined("SE", "".join(random.choices("ABCDEFGHIJ", k=3)), "EMSP", "CPO")  # noqa: S311
-            if Platform.objects.count() < 12
-            else None
-        ),
+        newcomer,
     ]
     threads = [threading.Thread(target=repeat, args=[job]) for job in jobs]
     for thread in threads:
