@@ -20,7 +20,7 @@ from hub.ocpi import json, times
 from hub.ocpi.messages import Address
 from hub.sandbox.partner import Partner
 from tests import objects
-from tests.running import RunningHub
+from tests.running import RunningHub, fresh_hub
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
 SOON = 30.0  # seconds, for what has no promise of its own
@@ -34,6 +34,13 @@ def trading(hub: RunningHub, code: str, role: str, name: str) -> Iterator[Partne
     with Partner(Address(country_code, party_id), [role], name).served() as partner:
         partner.register(f"{hub.url}/ocpi/versions", invitation["token"])
         yield partner
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[RunningHub]:
+    """Have a hub of its own: the month that is closed is only the story's."""
+    with fresh_hub() as hub:
+        yield hub
 
 
 @pytest.fixture(scope="module")
