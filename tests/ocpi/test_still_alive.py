@@ -92,7 +92,7 @@ def test_to_be_asked_for_the_versions_changes_nothing_but_who_was_heard(emsp):
 
 
 @pytest.mark.ocpi("H-06")
-def test_every_request_counts_as_heard_and_writes_once_a_minute(emsp, django_assert_num_queries):
+def test_every_request_counts_as_heard_and_writes_once_a_minute(emsp):
     pass_time(minutes=6)
     emsp.locations()
     heard_at = row().heard_at
