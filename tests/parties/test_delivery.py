@@ -185,6 +185,7 @@ def test_only_one_drain_of_a_platform_acts(cpo, emsp, partner):
                 cursor.execute("SELECT pg_advisory_lock(%s, %s)", [delivery.LOCK, emsp.platform.pk])
                 held.set()
                 done.wait(10)
+                cursor.execute("SELECT pg_advisory_unlock_all()")  # closing takes a moment
         finally:
             connections.close_all()
 
