@@ -41,7 +41,7 @@ def test_a_status_reaches_the_emsp_as_it_was_told(cpo: Partner, emsp: Partner) -
     assert emsp.inbox.wait_for(lambda: "HOT" in emsp.holds("locations"), 30)
     for number in range(15):
         tell(own, emsp, number)
-    changes = {item.method for item in emsp.received if item.path[-1].startswith("E")}
+    changes = {item.method for item in emsp.received if item.path[-3:-1] == ("HOT", "HOT")}
     assert changes == {"PATCH"}
 
 
