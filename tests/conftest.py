@@ -50,6 +50,13 @@ def deliver() -> Callable[[], int]:
     return send_all
 
 
+@pytest.fixture
+def plain_static(settings: Any) -> None:
+    """Name static files without their hash, so that nothing has to be collected first."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
+
+
 @pytest.fixture(scope="session")
 def hub() -> Iterator[RunningHub]:
     """Run the whole product, without the demo network."""

@@ -12,6 +12,8 @@ from django.test import Client, RequestFactory
 
 from hub import pages
 
+pytestmark = pytest.mark.usefixtures("plain_static")
+
 PUBLISHED = {
     "credentials": """\
 curl -X POST $HUB/ocpi/2.2/credentials \\
@@ -67,13 +69,6 @@ def calls_of(html):
 def body_of(call):
     words = shlex.split(call)
     return json.loads(words[words.index("-d") + 1])
-
-
-@pytest.fixture(autouse=True)
-def _plain_static(settings):
-    """Name static files without their hash, so that nothing has to be collected first."""
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
 
 
 @pytest.fixture

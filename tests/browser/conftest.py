@@ -77,7 +77,5 @@ def visit(browser: Browser, live_server):
 
 
 @pytest.fixture(autouse=True)
-def _plain_static(settings):
+def _as_they_lie(plain_static):
     """Serve static files from where they lie: the live server knows no hashed names."""
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}

@@ -21,11 +21,7 @@ def cpo():
 
 
 @pytest.fixture
-def desk(settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
+def desk(plain_static):
     client = Client()
     client.force_login(User.objects.create_superuser("operations@hub.example"))
     return client

@@ -14,15 +14,9 @@ from django.test import Client
 from hub import egress
 from hub.logs import JsonLines
 
+pytestmark = pytest.mark.usefixtures("plain_static")
 UID = "DRIVER-4711"
 PATH = f"/ocpi/2.2.1/receiver/tokens/DE/EMP/{UID}"
-
-
-@pytest.fixture(autouse=True)
-def plain_files(settings):
-    """Render the error pages without the manifest that only a real installation has."""
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
 
 
 @pytest.fixture

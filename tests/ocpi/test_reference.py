@@ -16,6 +16,8 @@ from parties import policy
 from parties.views import NothingViewSet
 from tests.speaking import joined
 
+pytestmark = pytest.mark.usefixtures("plain_static")
+
 PAGE = "/developers/reference/"
 FILLED = {
     "version": "2.2.1",
@@ -23,13 +25,6 @@ FILLED = {
     "party_id": "ABC",
     "command": "START_SESSION",
 }
-
-
-@pytest.fixture(autouse=True)
-def _plain_static(settings):
-    """Name static files without their hash, so that nothing has to be collected first."""
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
 
 
 @pytest.fixture

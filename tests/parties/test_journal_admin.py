@@ -13,16 +13,12 @@ from parties import journal, keys, quirks
 from parties.models import Exchange, Quirk, User
 from tests.speaking import joined
 
-pytestmark = [pytest.mark.django_db, pytest.mark.ocpi("X-02")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.ocpi("X-02"),
+    pytest.mark.usefixtures("plain_static"),
+]
 LIST = reverse("admin:parties_exchange_changelist")
-
-
-@pytest.fixture(autouse=True)
-def plain_static(settings: Any) -> None:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
 
 
 @pytest.fixture

@@ -16,16 +16,8 @@ from tests.ocpi.test_credentials import PATH, credentials, registered, role
 from tests.partners import InProcess
 from tests.speaking import Speaker, invited, joined
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("plain_static")]
 LIST = "admin:parties_platform_changelist"
-
-
-@pytest.fixture(autouse=True)
-def plain_static(settings: Any) -> None:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
 
 
 def staff(*permissions: str) -> Client:
