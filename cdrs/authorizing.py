@@ -11,11 +11,12 @@ from rest_framework.response import Response
 
 from cdrs.models import Authorization, Token
 from hub.ocpi import types
+from hub.ocpi.client import only
 from hub.ocpi.errors import HubError, NotEnoughInformation, UnknownReceiver, UnknownToken
 from hub.ocpi.messages import Address
 from hub.ocpi.versions import SENDER
 from parties import forwarding, routing
-from parties.forwarding import Relayed, only
+from parties.forwarding import Relayed
 from parties.models import Role
 from parties.viewsets import OcpiViewSet
 

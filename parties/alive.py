@@ -90,7 +90,7 @@ def probe_soon(platforms: QuerySet[Platform]) -> int:
 @transaction.atomic
 def go_offline(platform: Platform) -> None:
     """Announce that a platform is gone, unless it was heard of in the meantime."""
-    locked = _locked(platform)
+    locked = clientinfo.locked(platform)
     lately = locked.heard_at and timezone.now() - locked.heard_at < SILENCE
     if locked.state == _State.CONNECTED and (_failing(locked) or not lately):
         clientinfo.move(locked, _State.OFFLINE, probe_at=waking.soon(EVERY))
@@ -102,7 +102,7 @@ def come_back(platform: Platform) -> None:
 
     What it is owed is sent at once, and its own lists are read.
     """
-    locked = _locked(platform)
+    locked = clientinfo.locked(platform)
     now = timezone.now()
     if locked.state != _State.OFFLINE or now - locked.state_since < STEADY:
         return
@@ -174,12 +174,6 @@ def _failing(platform: Platform) -> bool:
     since = platform.failing_since
     enough = platform.failures >= delivery.FAILURES_BEFORE_PAUSE
     return bool(enough and since and timezone.now() - since > BREAKER)
-
-
-def _locked(platform: Platform) -> Platform:
-    """Return the platform's row, locked after the broadcasts, as `clientinfo.move` does."""
-    delivery.share_network()
-    return Platform.objects.select_for_update().get(pk=platform.pk)
 
 
 def _next(platform: Platform) -> datetime:

@@ -11,11 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hub.ocpi import json, types
+from hub.ocpi.client import only
 from hub.ocpi.errors import Invalid, NotFound
 from hub.ocpi.messages import Ids, Route
 from hub.ocpi.versions import SENDER
 from parties import authentication, far_pages, relay, routing, tidying
-from parties.forwarding import Outgoing, only
+from parties.forwarding import Outgoing
 from parties.models import Errand, FarPage
 from parties.routing import Decision
 from parties.viewsets import OcpiViewSet

@@ -58,10 +58,18 @@ def refresh(platform: Platform) -> None:
 
     Call in the transaction that gives the platform a role.
     """
+    found = locked(platform)
+    for role in _in_order(found):
+        _tell(role, STATUS[_State(found.state)])
+
+
+def locked(platform: Platform) -> Platform:
+    """Return the platform with its row locked, after the broadcasts; in a transaction.
+
+    Whoever moves or ends a platform locks in this order.
+    """
     delivery.share_network()
-    locked = Platform.objects.select_for_update().get(pk=platform.pk)
-    for role in _in_order(locked):
-        _tell(role, STATUS[_State(locked.state)])
+    return Platform.objects.select_for_update().get(pk=platform.pk)
 
 
 @transaction.atomic

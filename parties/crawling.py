@@ -26,6 +26,7 @@ from hub import egress
 from hub.ocpi import client, json, times
 from hub.ocpi.errors import NotJson, OcpiError
 from hub.ocpi.messages import Address, Ids, Route
+from hub.ocpi.pagination import is_number
 from hub.ocpi.versions import SENDER
 from parties import calling, far_pages, owned, quirks, repairs
 from parties.masking import Mask
@@ -272,7 +273,7 @@ def following(answer: client.Answer, url: str, count: int, platform: Platform) -
         return None
     total = answer.headers.get("X-Total-Count", "").strip()
     reached = _offset(url) + count
-    if _is_number(total):
+    if is_number(total):
         return Page(_with(url, offset=str(reached))) if reached < int(total) else None
     return Page(_with(url, offset=str(reached)), guessed=True) if count >= LIMIT else None
 
@@ -377,8 +378,4 @@ def _with(url: str, **parameters: str) -> str:
 
 def _offset(url: str) -> int:
     given = dict(parse_qsl(urlsplit(url).query)).get("offset", "")
-    return int(given) if _is_number(given) else 0
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10
+    return int(given) if is_number(given) else 0

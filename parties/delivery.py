@@ -86,20 +86,7 @@ def owe(item: OwnedObject, receivers: Iterable[int]) -> None:
     Call in the transaction that stores the object.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO parties_delivery (receiver_id, module, object_id, wanted, acknowledged,
-                state, attempts, owed_since, next_attempt_at, last_answer)
-            SELECT receiver, %s, %s, %s, 0, 'live', 0, now(), now(), ''
-            FROM unnest(%s::bigint[]) AS receiver
-            ON CONFLICT (receiver_id, module, object_id) DO UPDATE SET
-                wanted = greatest(parties_delivery.wanted, EXCLUDED.wanted),
-                state = 'live', attempts = 0, next_attempt_at = EXCLUDED.next_attempt_at,
-                owed_since = CASE WHEN parties_delivery.acknowledged < parties_delivery.wanted
-                    THEN parties_delivery.owed_since ELSE EXCLUDED.owed_since END
-            """,
-            [item.module, item.pk, item.version, list(receivers)],
-        )
+        cursor.execute(_OWE, [item.module, item.pk, item.version, list(receivers)])
 
 
 def share_network() -> None:
@@ -128,7 +115,7 @@ def owe_everything(role: Role) -> None:
         told = model.rows().visible_to(role).filter(owner__roles__role__in=writers)
         items, values = told.values("id", "version").distinct().query.sql_with_params()
         with connection.cursor() as cursor:
-            cursor.execute(_CATCH_UP.format(items), [role.pk, module, *values])
+            cursor.execute(_CATCH_UP.format(items=items), [role.pk, module, *values])
 
 
 def platforms_due() -> list[int]:
@@ -443,15 +430,19 @@ def _broadcastable() -> Iterator[tuple[str, type[OwnedObject]]]:
             yield module, apps.get_model(label)
 
 
-_CATCH_UP = """
+_OWED = """
     INSERT INTO parties_delivery (receiver_id, module, object_id, wanted, acknowledged,
         state, attempts, owed_since, next_attempt_at, last_answer)
-    SELECT %s, %s, item.id, item.version, 0, 'live', 0, now(), now(), ''
-    FROM ({}) AS item
+    SELECT {what}, 0, 'live', 0, now(), now(), ''
+    FROM {whence}
     ON CONFLICT (receiver_id, module, object_id) DO UPDATE SET
-        wanted = EXCLUDED.wanted, state = 'live', attempts = 0,
-        next_attempt_at = EXCLUDED.next_attempt_at,
+        wanted = greatest(parties_delivery.wanted, EXCLUDED.wanted),
+        state = 'live', attempts = 0, next_attempt_at = EXCLUDED.next_attempt_at,
         owed_since = CASE WHEN parties_delivery.acknowledged < parties_delivery.wanted
             THEN parties_delivery.owed_since ELSE EXCLUDED.owed_since END
+"""
+_OWE = _OWED.format(what="receiver, %s, %s, %s", whence="unnest(%s::bigint[]) AS receiver")
+_CATCH_UP = f"""
+    {_OWED.format(what="%s, %s, item.id, item.version", whence="({items}) AS item")}
     WHERE parties_delivery.wanted < EXCLUDED.wanted
 """

@@ -9,10 +9,11 @@ from typing import Any
 
 from rest_framework.response import Response
 
+from hub.ocpi.client import only
 from hub.ocpi.errors import HubError
 from hub.ocpi.versions import RECEIVER
 from parties import forwarding, quirks, routing, tidying
-from parties.forwarding import Outgoing, only
+from parties.forwarding import Outgoing
 from parties.models import Role
 from parties.routing import Decision
 from parties.viewsets import OcpiViewSet

@@ -6,9 +6,10 @@ from typing import Any
 
 from rest_framework.response import Response
 
+from hub.ocpi.client import only
 from hub.ocpi.errors import HubError, OcpiError, TimedOut
 from parties import forwarding, relay
-from parties.forwarding import Relayed, only
+from parties.forwarding import Relayed
 from parties.models import Errand
 from parties.relay import Order
 from parties.routing import Decision

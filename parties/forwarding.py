@@ -15,12 +15,11 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
-from django.conf import settings
-
 from hub import egress
 from hub.ocpi import client
 from hub.ocpi.errors import HubError, NotConnected, TimedOut
 from hub.ocpi.messages import Ids, Route
+from hub.ocpi.versions import is_own
 from parties import calling
 from parties.models import Platform, Role
 
@@ -137,7 +136,7 @@ def call(
 
     A `secret` URL is a capability, which the journal does not show.
     """
-    if url.startswith(f"{settings.HUB_BASE_URL}/"):
+    if is_own(url):
         raise HubError(f"{platform} names a URL of the hub itself")
     seconds = outgoing.until - time.monotonic()
     if seconds <= 0:
@@ -177,11 +176,6 @@ def relayed(answer: client.Answer, method: str, *, missing: int = 0) -> Relayed:
     if answer.code < 2000 and not succeeded:
         raise HubError(f"the receiver answers HTTP {answer.http}, and OCPI {answer.code}")
     return Relayed(_http(answer, method), answer.code, answer.message, answer.data, answer.headers)
-
-
-def only(data: Any) -> Any:
-    """Return the object of a list that has one: some partners wrap single objects."""
-    return data[0] if isinstance(data, list) and len(data) == 1 else data
 
 
 def _refuse_refusal(answer: client.Answer) -> None:

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field, replace
 from threading import BoundedSemaphore
 from typing import Any
 
-from django.conf import settings
-
 from hub import egress, locks
 from hub.ocpi import client, validation
 from hub.ocpi.errors import CannotUseApi, MissingEndpoints, UnsupportedVersion
 from hub.ocpi.types import Endpoint, Version
-from hub.ocpi.versions import SENDER
+from hub.ocpi.versions import SENDER, is_own
 from parties import calling
 from parties.authentication import HANDSHAKE
 from parties.models import Platform
@@ -132,16 +130,14 @@ def require_approved(urls: Iterable[str], approved: Collection[str] | None) -> l
 
 def data_of(answer: client.Answer, kind: type, what: str) -> Any:
     """Return the data of a successful answer; one object may come as a list of one."""
-    data = answer.data
-    if kind is dict and isinstance(data, list) and len(data) == 1:
-        [data] = data
+    data = answer.item if kind is dict else answer.data
     if not answer.succeeded or not isinstance(data, kind):
         raise CannotUseApi(f"{what}: HTTP {answer.http}, {answer.message or 'no data'}")
     return data
 
 
 def _host(url: str) -> str:
-    if f"{url}/".startswith(f"{settings.HUB_BASE_URL}/"):
+    if is_own(url):
         raise CannotUseApi(f"{url}: this is the hub itself")
     try:
         return egress.check_url(url, None)

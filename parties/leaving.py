@@ -13,7 +13,7 @@ from django.db import transaction
 from hub import egress
 from hub.ocpi import client
 from hub.ocpi.errors import Unauthorized
-from parties import calling, clientinfo, delivery, keys, registration
+from parties import calling, clientinfo, keys, registration
 from parties.authentication import Caller
 from parties.handshake import CREDENTIALS
 from parties.models import Platform
@@ -57,7 +57,7 @@ def leave(caller: Caller) -> None:
     Raises MethodNotAllowed when it is not registered, Unauthorized when its token is dead by now.
     """
     registration.require_registration(caller)
-    platform = _locked(caller.platform)
+    platform = clientinfo.locked(caller.platform)
     if not platform.keys.filter(pk=caller.key.pk).exists():
         raise Unauthorized("this token has just been replaced or revoked")
     _end(platform)
@@ -67,17 +67,12 @@ def leave(caller: Caller) -> None:
 def suspend(platform: Platform) -> str:
     """End a connection by the hub's own will, tell the partner, and return how that went."""
     with transaction.atomic():
-        locked = _locked(platform)
+        locked = clientinfo.locked(platform)
         goodbye = Goodbye.to(locked)
         _end(locked)
     outcome = goodbye.say()
     logger.info("platform suspended; %s", outcome, extra={"platform": platform.pk})
     return outcome
-
-
-def _locked(platform: Platform) -> Platform:
-    delivery.share_network()
-    return Platform.objects.select_for_update().get(pk=platform.pk)
 
 
 def _end(platform: Platform) -> None:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from hub import egress
 from hub.ocpi.errors import Invalid, NotConnected, NotFound, OcpiError
 from hub.ocpi.messages import Ids
-from hub.ocpi.versions import SENDER
+from hub.ocpi.versions import SENDER, is_own
 from hub.states import WrongState
 from parties import forwarding, keys
 from parties.forwarding import Outgoing, Relayed
@@ -68,7 +68,7 @@ def check_response_url(url: str, platform: Platform) -> str:
         egress.check_url(url, platform.hosts or [_host(platform.versions_url)])
     except egress.EgressDeniedError as error:
         raise Invalid(f"response_url: {error}") from error
-    if url.startswith(f"{settings.HUB_BASE_URL}/"):
+    if is_own(url):
         raise Invalid("response_url: this is a URL of the hub itself")
     return url
 

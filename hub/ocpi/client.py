@@ -48,10 +48,13 @@ class Answer:
 
     @property
     def item(self) -> Any:
-        """Return the one object of the answer, which some partners wrap in a list."""
-        if isinstance(self.data, list) and len(self.data) == 1:
-            return self.data[0]
-        return self.data
+        """Return the one object of the answer."""
+        return only(self.data)
+
+
+def only(data: Any) -> Any:
+    """Return the object of a list that has one: some partners wrap single objects."""
+    return data[0] if isinstance(data, list) and len(data) == 1 else data
 
 
 def authorization(token: str, form: str) -> str:

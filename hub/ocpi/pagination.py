@@ -52,11 +52,16 @@ class Page:
         return urlencode({**filters, "offset": offset, "limit": self.limit})
 
 
+def is_number(text: str) -> bool:
+    """Tell whether a text is a whole number of at most 9 digits."""
+    return text.isascii() and text.isdigit() and len(text) <= 9
+
+
 def _number(query: QueryDict, name: str, default: int, *, least: int) -> int:
     text = query.get(name, "")
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < least:
+    if not is_number(text) or int(text) < least:
         raise Invalid(f"{name} must be a whole number of at least {least}, with at most 9 digits")
     return int(text)
 

@@ -20,6 +20,11 @@ def base_url(version: str) -> str:
     return f"{settings.HUB_BASE_URL}/ocpi/{version}"
 
 
+def is_own(url: str) -> bool:
+    """Tell whether a URL is one of the hub itself."""
+    return f"{url}/".startswith(f"{settings.HUB_BASE_URL}/")
+
+
 def versions() -> list[dict[str, str]]:
     """Return the version list."""
     return [{"version": version, "url": base_url(version)} for version in VERSIONS]
