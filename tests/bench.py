@@ -1,177 +1,235 @@
 """The benchmarks: `./ocn bench` prints a table of figures and ratios, and writes bench.json.
 
 Everything is measured in one run on one machine against the real product (web, worker, beat,
-PostgreSQL with fsync on), and set against the floor of the same run: how fast one connection
-upserts the same body. Compare ratios; absolute figures drift with the machine.
+PostgreSQL with fsync on), and set against two others of the same run: the floor (what one
+connection of psycopg does) and the peer (py-ocpi, which keeps objects in memory and tells nobody).
+Compare ratios; absolute figures drift with the machine.
 """
 
 import base64
-import http.client
+import itertools
 import json
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+import requests
 
 from hub import services
+from hub.ocpi import times
+from hub.sandbox.partner import Partner
 from tests import objects
+from tests.benching import Figure, called, hub_cpu, load, request, spent, table
+from tests.foreign.running import running
 from tests.running import RunningHub, fresh_hub
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
+CONNECTIONS = (1, 8, 32)
+LISTED = int(os.environ.get("BENCH_LOCATIONS", "100000"))
+KNOWN = 500  # locations whose EVSEs change their status
 RESULT = Path("bench.json")
-TICKS = os.sysconf("SC_CLK_TCK")
+CPO, EMSP = objects.Owner("NL", "BEN"), objects.Owner("DE", "BEN")
+NUMBERS = itertools.count(1)
+STARTED = datetime.now(UTC) - timedelta(days=1)
+PEER_TOKEN = "bench"
+
+Paths = Callable[[str], str]  # a path as the hub has it -> as it is asked for
 
 
-@dataclass
-class Figure:
-    """One line of the table."""
+@dataclass(frozen=True)
+class Target:
+    """Who is called: where, with which token, at which paths, and what CPU its parts have used."""
 
-    name: str
-    value: float
-    unit: str
-    detail: str = ""
+    port: int
+    token: str
+    receiver: str
+    sender: str
+    cpu: Callable[[], Any]
 
+    def call(self, method: str, path: str, body: Any = None) -> bytes:
+        """Return the bytes of a call, as a template when the path or body holds marks."""
+        content = b"" if body is None else json.dumps(body, default=float).encode()
+        return request(method, path, f"Token {self.token}", content)
 
-class Caller:
-    """A registered platform with keep-alive connections, one per thread."""
-
-    def __init__(self, hub: RunningHub, token: str) -> None:
-        self.port = urlsplit(hub.url).port
-        encoded = base64.b64encode(token.encode()).decode()
-        self.headers = {
-            "Authorization": f"Token {encoded}",
-            "Content-Type": "application/json",
-        }
-
-    def connect(self) -> http.client.HTTPConnection:
-        """Open a connection."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-
-    def call(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes = b""
-    ) -> Any:
-        """Make a call and return the envelope; anything but a success ends the run."""
-        connection.request(method, f"/ocpi/{path}", body, self.headers)
-        response = connection.getresponse()
-        content = json.loads(response.read())
-        if content["status_code"] != 1000:
-            raise SystemExit(f"{method} {path}: {content}")
-        return content
+    def figure(
+        self, name: str, connections: int, calls: Iterator[bytes], **compared: float | None
+    ) -> Figure:
+        """Measure one kind of call."""
+        measured = load(self.port, connections, calls, SECONDS, self.cpu)
+        return measured.figure(f"{name}, {connections} connection(s)", **compared)
 
 
-def registered(hub: RunningHub, country: str, party: str, role: str) -> Caller:
-    """Invite a push-only platform and register it."""
-    invited = hub.manage("add_party", country, party, role, party, "--dialect", "quickstart")
-    guest = Caller(hub, invited["token"])
-    role_body = {"role": role, "business_details": {"name": party}}
-    body = {"token": "bench", "url": "http://127.0.0.1:1/versions", "roles": [role_body]}
-    answer = guest.call(guest.connect(), "POST", "2.2/credentials", json.dumps(body).encode())
-    return Caller(hub, answer["data"]["token"])
+# The calls: each of these yields the bytes of one call after the other
 
 
-def load(caller: Caller, connections: int, request: Callable[[int], tuple[str, str, bytes]]) -> Any:
-    """Call for some seconds over several connections; return calls per second and latencies."""
-    until = time.monotonic() + SECONDS
-    numbers = iter(range(10**9))
-
-    def work(_: int) -> list[float]:
-        connection, seen = caller.connect(), []
-        while (started := time.monotonic()) < until:
-            caller.call(connection, *request(next(numbers)))
-            seen.append(time.monotonic() - started)
-        return seen
-
-    with ThreadPoolExecutor(connections) as pool:
-        latencies = [item for seen in pool.map(work, range(connections)) for item in seen]
-    return len(latencies) / SECONDS, latencies
+def numbered(template: bytes) -> Iterator[bytes]:
+    """Yield a call with a number of its own wherever the template has a mark."""
+    marks = template.count(MARK)
+    for number in NUMBERS:
+        yield template.replace(MARK, b"%08d" % number, marks)
 
 
-def measured(
-    name: str, caller: Caller, connections: int, request: Callable[[int], tuple[str, str, bytes]]
-) -> Figure:
-    """Measure one kind of call; the detail has latencies and the web server's CPU per call."""
-    before = web_cpu_seconds(caller.port)
-    rate, latencies = load(caller, connections, request)
-    cpu = (web_cpu_seconds(caller.port) - before) / max(len(latencies), 1) * 1000
-    cuts = statistics.quantiles(latencies, n=100)
-    detail = f"p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms, web CPU {cpu:.2f} ms"
-    return Figure(f"{name}, {connections} connection(s)", rate, "/s", detail)
+def put_locations(target: Target) -> Iterator[bytes]:
+    """Publish locations, each for the first time."""
+    uid = f"L{MARK.decode()}"
+    path = f"{target.receiver}/locations/NL/BEN/{uid}"
+    return numbered(target.call("PUT", path, objects.location(CPO, id=uid)))
 
 
-def web_cpu_seconds(port: int | None) -> float:
-    """Return the CPU time of all web processes of the hub on a port so far."""
-    total = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            command = (stat.parent / "cmdline").read_bytes()
-            if b"granian" in command and str(port).encode() in command:
-                fields = stat.read_text().rsplit(")", 1)[1].split()
-                total += int(fields[11]) + int(fields[12])
-        except OSError:
-            continue
-    return total / TICKS
+def patch_evses(target: Target) -> Iterator[bytes]:
+    """Tell the status of the EVSEs of known locations, one location after the other."""
+    for number in NUMBERS:
+        stamp = times.render(STARTED + timedelta(milliseconds=number))
+        body = {"status": ("CHARGING", "AVAILABLE")[number // KNOWN % 2], "last_updated": stamp}
+        path = f"{target.receiver}/locations/NL/BEN/K{number % KNOWN}/E1"
+        yield target.call("PATCH", path, body)
 
 
-def floor(hub: RunningHub, body: bytes) -> Figure:
-    """Measure what one raw connection does: upsert the same body, one commit each."""
-    url = services.database_url(hub.data_dir)
-    with psycopg.connect(url, autocommit=True) as connection:
+def post_cdrs(target: Target) -> Iterator[bytes]:
+    """Send CDRs, each of a session of its own at an EVSE of its own."""
+    mark = MARK.decode()
+    body = objects.cdr(CPO, EMSP, id=f"C{mark}", session_id=f"S{mark}")
+    body["cdr_location"] |= {"id": "K1", "evse_uid": f"E{mark}"}
+    path = f"{target.receiver}/cdrs" + ("" if "receiver" in target.receiver else "/")
+    return numbered(target.call("POST", path, body))
+
+
+def pages(target: Target, offset: int) -> Iterator[bytes]:
+    """Read one page of 50 again and again."""
+    slash = "" if "sender" in target.sender else "/"
+    path = f"{target.sender}/locations{slash}?limit=50&offset={offset}"
+    return itertools.repeat(target.call("GET", path))
+
+
+MARK = b"00000000"
+
+
+# Who is measured
+
+
+def hub_target(hub: RunningHub, partner: Partner) -> Target:
+    """Return the hub as one of its partners calls it."""
+    token = base64.b64encode(partner.hub_token.encode()).decode()
+    base = "/ocpi/2.2.1"
+    port = urlsplit(hub.url).port or 80
+    return Target(port, token, f"{base}/receiver", f"{base}/sender", lambda: hub_cpu(hub))
+
+
+def peer_target(url: str, process: int) -> Target:
+    """Return py-ocpi, which keeps one token for everybody."""
+    port = urlsplit(url).port or 80
+    requests.post(f"{url}/test/tokens", json={"ours": PEER_TOKEN}, timeout=10).raise_for_status()
+    token = base64.b64encode(PEER_TOKEN.encode()).decode()
+    base = "/ocpi/{}/2.2.1"
+    cpu = lambda: {"py-ocpi": spent(process)}  # noqa: E731 - one line says it
+    return Target(port, token, base.format("emsp"), base.format("cpo"), cpu)
+
+
+def joined(hub: RunningHub, stack: ExitStack, owner: Any, role: str) -> Partner:
+    """Register a partner with all its endpoints."""
+    invited = hub.manage("add_party", owner.country_code, owner.party_id, role, f"Bench {role}")
+    partner = stack.enter_context(Partner(owner, [role], f"Bench {role}").served())
+    partner.register(f"{hub.url}/ocpi/versions", invited["token"])
+    return partner
+
+
+def rest(hub: RunningHub) -> None:
+    """Let deliveries wait: what is measured here is how fast the hub accepts and owes."""
+    with database(hub) as connection:
+        connection.execute("UPDATE parties_platform SET paused_until = now() + interval '1 day'")
+
+
+def database(hub: RunningHub) -> Any:
+    """Open a connection to the hub's database."""
+    return psycopg.connect(services.database_url(hub.data_dir), autocommit=True)
+
+
+# The sections
+
+
+def floors(hub: RunningHub) -> Iterator[Figure]:
+    """Measure what one raw connection does: upsert a body and commit, and read a page."""
+    body = json.dumps(objects.location(CPO), default=float)
+    with database(hub) as connection:
         connection.execute("CREATE TABLE bench_floor (id text PRIMARY KEY, body jsonb)")
-        until, count = time.monotonic() + SECONDS, 0
-        while time.monotonic() < until:
-            connection.execute(
-                "INSERT INTO bench_floor VALUES (%s, %s) "
-                "ON CONFLICT (id) DO UPDATE SET body = EXCLUDED.body",
-                [f"L{count}", body.decode()],
-            )
-            count += 1
-    return Figure("floor: raw upsert of the body, 1 connection", count / SECONDS, "/s")
-
-
-def write(body: dict[str, Any]) -> bytes:
-    """Write a body of the tests as JSON."""
-    return json.dumps(body, default=float).encode()
-
-
-def scenario(hub: RunningHub) -> Iterator[Figure]:
-    """Measure everything in turn."""
-    cpo, emsp = registered(hub, "NL", "BEN", "CPO"), registered(hub, "DE", "BEN", "EMSP")
-    owner, payer = objects.Owner("NL", "BEN"), objects.Owner("DE", "BEN")
-    card = write(objects.token(payer))
-    emsp.call(emsp.connect(), "PUT", "2.2.1/receiver/tokens/DE/BEN/CARD1", card)
-    yield floor(hub, write(objects.location(owner)))
-    for connections in (1, 8):
-        yield measured("PUT location", cpo, connections, lambda n: put_location(owner, n))
-    for connections in (1, 8):
-        first = connections * 1_000_000
-        yield measured(
-            "POST CDR", cpo, connections, lambda n, first=first: post_cdr(owner, payer, first + n)
+        upsert = (
+            "INSERT INTO bench_floor VALUES (%s, %s)"
+            " ON CONFLICT (id) DO UPDATE SET body = EXCLUDED.body"
         )
-    page = ("GET", "2.2.1/sender/locations?limit=50", b"")
-    yield measured("GET page of 50, first", emsp, 8, lambda n: page)
-    deep = ("GET", "2.2.1/sender/locations?limit=50&offset=1000", b"")
-    yield measured("GET page of 50, at 1000", emsp, 8, lambda n: deep)
-    yield closing(hub)
+        yield repeated(
+            "floor: raw upsert of the body, 1 connection",
+            lambda number: connection.execute(upsert, [f"L{number}", body]),
+        )
+        page = (
+            "SELECT body::text FROM locations_location WHERE id IN"
+            " (SELECT id FROM locations_location ORDER BY id OFFSET %s LIMIT 50)"
+        )
+        for name, offset in (("first", 0), ("deep", LISTED // 2)):
+            yield repeated(
+                f"floor: raw read of a page of 50, {name}",
+                lambda _, offset=offset: connection.execute(page, [offset]).fetchall(),
+            )
 
 
-def put_location(owner: Any, number: int) -> tuple[str, str, bytes]:
-    """Return the call that publishes a location of its own."""
-    uid = f"L{time.monotonic_ns()}-{number}"[:36]
-    return "PUT", f"2.2.1/receiver/locations/NL/BEN/{uid}", write(objects.location(owner, id=uid))
+def repeated(name: str, work: Callable[[int], Any]) -> Figure:
+    """Measure how often something can be done in a second, one after the other."""
+    begun, count = time.perf_counter(), 0
+    while (took := time.perf_counter() - begun) < SECONDS:
+        work(count)
+        count += 1
+    return Figure(name, count / took)
 
 
-def post_cdr(owner: Any, payer: Any, number: int) -> tuple[str, str, bytes]:
-    """Return the call that sends a CDR of its own session, at an EVSE of its own."""
-    body = objects.cdr(owner, payer, id=f"C{number}", session_id=f"S{number}")
-    body["cdr_location"]["evse_uid"] = f"E{number}"
-    return "POST", "2.2.1/receiver/cdrs", write(body)
+def fill(hub: RunningHub, ours: Target, peer: Target) -> None:
+    """Store the locations that are listed, and those whose EVSEs change."""
+    for target in (ours, peer):
+        for number in range(KNOWN):
+            body = objects.location(CPO, id=f"K{number}")
+            called(
+                target.port,
+                target.call("PUT", f"{target.receiver}/locations/NL/BEN/K{number}", body),
+            )
+    with database(hub) as connection:
+        connection.execute(_COPIES, [LISTED])
+        connection.execute("VACUUM ANALYZE")
+    url = f"http://127.0.0.1:{peer.port}/test/copies/locations/{LISTED}"
+    requests.post(url, json=objects.location(CPO, id="P"), timeout=60).raise_for_status()
+
+
+_COPIES = """
+    INSERT INTO locations_location (owner_id, uid, body, complete, last_updated, version,
+        received_at, name, city, country, publish)
+    SELECT owner_id, 'P-' || number, jsonb_set(body, '{id}', to_jsonb('P-' || number)),
+        complete, last_updated, version, received_at, name, city, country, publish
+    FROM locations_location, generate_series(1, %s) AS number WHERE uid = 'K1'
+"""
+
+
+def writes(ours: Target, peer: Target, floor: float) -> Iterator[Figure]:
+    """Measure what is pushed: each kind over each number of connections, beside the peer."""
+    kinds = {"PUT location": put_locations, "PATCH EVSE status": patch_evses, "POST CDR": post_cdrs}
+    for (name, calls), connections in itertools.product(kinds.items(), CONNECTIONS):
+        beside = peer.figure(f"  py-ocpi: {name}", connections, calls(peer))
+        yield ours.figure(name, connections, calls(ours), floor=floor, peer=beside.value)
+        yield beside
+
+
+def reads(ours: Target, peer: Target, floors: dict[str, float]) -> Iterator[Figure]:
+    """Measure the pages of a long list."""
+    for where, offset in (("first", 0), ("deep", LISTED // 2)):
+        for connections in (1, 8):
+            name = f"GET page of 50, {where}"
+            beside = peer.figure(f"  py-ocpi: {name}", connections, pages(peer, offset))
+            compared = {"floor": floors[where], "peer": beside.value}
+            yield ours.figure(name, connections, pages(ours, offset), **compared)
+            yield beside
 
 
 def closing(hub: RunningHub) -> Figure:
@@ -183,21 +241,29 @@ def closing(hub: RunningHub) -> Figure:
     return Figure("close_period", seconds, "s", detail)
 
 
-def table(figures: list[Figure]) -> Iterator[str]:
-    """Return the lines of the table, with ratios to the floor."""
-    base = figures[0].value
-    yield f"{'what':46} {'figure':>10}      {'of floor':>8}  detail"
-    for item in figures:
-        ratio = f"{item.value / base:8.1%}" if item.unit == "/s" else " " * 8
-        yield f"{item.name:46} {item.value:10.1f} {item.unit:3}  {ratio}  {item.detail}"
+def scenario(hub: RunningHub, stack: ExitStack) -> Iterator[Figure]:
+    """Measure everything in turn."""
+    cpo, emsp = joined(hub, stack, CPO, "CPO"), joined(hub, stack, EMSP, "EMSP")
+    url, process = stack.enter_context(running("PYO"))
+    emsp.push_token(objects.token(EMSP))
+    rest(hub)
+    seller, buyer = hub_target(hub, cpo), hub_target(hub, emsp)
+    peer = peer_target(url, process)
+    fill(hub, seller, peer)
+    upsert, first, deep = found = list(floors(hub))
+    yield from found
+    yield from reads(buyer, peer, {"first": first.value, "deep": deep.value})
+    yield from writes(seller, peer, upsert.value)
+    yield closing(hub)
 
 
 def main() -> None:
     """Run the benchmarks."""
-    with fresh_hub() as hub:
-        figures = list(scenario(hub))
+    with ExitStack() as stack:
+        hub = stack.enter_context(fresh_hub())
+        figures = list(scenario(hub, stack))
     print("\n".join(table(figures)))  # noqa: T201 - this is what it is for
-    RESULT.write_text(json.dumps([vars(item) for item in figures], indent=2) + "\n")
+    RESULT.write_text(json.dumps([item.record() for item in figures], indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ into the store and to act as its operator. Its own code answers the hub.
 """
 
 import sys
+from itertools import islice
 from typing import Any
 
 PORT, PARTY = int(sys.argv[1]), sys.argv[2]
@@ -78,9 +79,9 @@ class Store:
     @classmethod
     async def list(cls, module, role, filters, *args, **kwargs):
         """Return a page."""
-        found = list(HELD[module.value].values())
-        page = found[filters["offset"] : filters["offset"] + filters["limit"]]
-        return page, len(found), filters["offset"] + filters["limit"] >= len(found)
+        found, end = HELD[module.value], filters["offset"] + filters["limit"]
+        page = list(islice(found.values(), filters["offset"], end))
+        return page, len(found), end >= len(found)
 
     @classmethod
     async def create(cls, module, role, data, *args, **kwargs):
@@ -165,6 +166,13 @@ async def add_token(ours: str = Body(...), theirs: str = Body("")):
 async def add(module: str, data: dict):
     """Add an object of our own, to be pulled."""
     HELD[module][str(data.get("id") or data.get("uid")).lower()] = data
+
+
+@app.post("/test/copies/{module}/{count}")
+async def add_copies(module: str, count: int, data: dict):
+    """Add many objects that differ in their ids only, to be listed."""
+    for number in range(count):
+        HELD[module][f"{data['id']}-{number}".lower()] = data | {"id": f"{data['id']}-{number}"}
 
 
 if __name__ == "__main__":

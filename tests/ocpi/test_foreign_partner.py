@@ -6,11 +6,7 @@ that is coped with here: the hub must.
 """
 
 import base64
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +17,10 @@ from hub.ocpi import json
 from hub.ocpi.messages import Address
 from hub.sandbox.partner import Partner
 from tests import objects
-from tests.running import ROOT, RunningHub, free_port
+from tests.foreign.running import running, until
+from tests.running import RunningHub
 
 pytestmark = [pytest.mark.network, pytest.mark.ocpi("X-04")]
-PYTHON = ROOT / ".local/foreign/bin/python"
 OWN, PEER = Address("AT", "PYO"), Address("NL", "SIM")
 TOKEN = "shown-to-the-hub-by-py-ocpi"  # in Base64 it needs no padding
 
@@ -86,43 +82,11 @@ def credentials(url: str) -> dict[str, Any]:
     return {"token": TOKEN, "url": f"{url}/ocpi/versions", "roles": roles}
 
 
-@contextmanager
-def running(party: str) -> Iterator[str]:
-    """Run py-ocpi as a party; yield its URL."""
-    assert PYTHON.exists(), "the foreign partner is not installed: run ./ocn test once"
-    port = free_port()
-    script = ROOT / "tests/foreign/py_ocpi_partner.py"
-    process = subprocess.Popen([PYTHON, script, str(port), party], stdout=sys.stderr)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        until(lambda: answers(f"{url}/ocpi/versions"))
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=1).ok
-    except requests.ConnectionError:
-        return False
-
-
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Wait until something is so, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come to be"
-        time.sleep(0.1)
-    return found
-
-
 @pytest.fixture(scope="module")
 def foreign(hub: RunningHub) -> Iterator[Foreign]:
     """Have py-ocpi registered as a CPO and an eMSP of its own."""
     invited = hub.manage("add_party", OWN.country_code, OWN.party_id, "CPO,EMSP", "py-ocpi")
-    with running(OWN.party_id) as url:
+    with running(OWN.party_id) as (url, _):
         partner = Foreign(hub, url)
         partner.own("locations", objects.location(OWN, id="L7", city="Vienna"))
         partner.own("tariffs", objects.tariff(OWN, id="T7"))
