@@ -3,14 +3,15 @@
 A host is allowed by name first, resolved once, every address checked, and the checked address
 dialled. The deadline is total: a watchdog closes the socket, because a library's timeout only
 bounds one read. No redirects, no proxies or credentials from the environment, no cookies, no
-compressed answers, a cap on the body.
+compressed answers, caps on the head and the body. `hub.egress_loop` is the same door for an event
+loop; the rules are all here.
 """
 
 import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ BODY_LIMIT = 1024 * 1024
 URL_LIMIT = 255  # of a URL that a partner names (OCPI 2.2.1, types, URL)
 CALL_LIMIT = 2000  # of what is made from one: path, parameters, the cursor of a next page
 CHUNK = 65536
+MOST_HEADERS, HEAD_LIMIT = 100, 65536  # of an answer: how many, how many bytes
+SYSTEM_PORTS = 1024  # below it only 443 is a partner's, where a network is not private
 _NETS_BUT_NOT_PUBLIC = [
     ipaddress.ip_network(net)
     for net in (
@@ -70,11 +73,40 @@ class Reply:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Request:
+    """One call to be made.
+
+    `hosts` is what is approved for the platform, None for any; `seconds` bounds the whole exchange,
+    `limit` the bytes of the body that comes back.
+    """
+
+    method: str
+    url: str
+    hosts: Collection[str] | None
+    headers: Mapping[str, str]
+    seconds: float
+    body: bytes | None = None
+    limit: int = BODY_LIMIT
+
+    def checked(self) -> tuple[str, int]:
+        """Return host and port to be dialled. Raises EgressDeniedError."""
+        check_url(self.url, self.hosts, longest=CALL_LIMIT)
+        parts = _split(self.url)
+        return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Return the headers to be sent: compressed answers are not wanted."""
+        return {"Accept-Encoding": "identity", **self.headers}
+
+
 @dataclass
 class _Exchange:
     """One call in flight, so that the watchdog finds the socket to close."""
 
     deadline: float
+    target: tuple[str, int]
     sock: socket.socket | None = None  # http.client forgets it when the answer says close
     expired: threading.Event = field(default_factory=threading.Event)
 
@@ -107,6 +139,8 @@ def check_url(url: str, hosts: Collection[str] | None, *, longest: int = URL_LIM
         raise EgressDeniedError("a URL with credentials in it is not called")
     if {".", ".."} & set(unquote(parts.path).split("/")):
         raise EgressDeniedError("a URL with . or .. in its path is not called")
+    if not settings.ALLOW_PRIVATE_NETWORKS and 443 != (parts.port or 443) < SYSTEM_PORTS:
+        raise EgressDeniedError(f"port {parts.port} is none that partners are called at")
     name = f"{host}:{parts.port}" if parts.port else host
     if hosts is not None and name not in hosts:
         raise EgressDeniedError(f"{name} is not approved for this platform")
@@ -125,36 +159,49 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def call(
-    method: str,
-    url: str,
-    *,
-    hosts: Collection[str] | None,
-    headers: Mapping[str, str],
-    body: bytes | None = None,
-    seconds: float,
-    limit: int = BODY_LIMIT,
-) -> Reply:
+def check_addresses(host: str, addresses: Iterable[str]) -> None:
+    """Refuse a host unless all its addresses may be dialled. Raises EgressDeniedError."""
+    if not settings.ALLOW_PRIVATE_NETWORKS and not all(map(is_public, addresses)):
+        raise EgressDeniedError(f"{host} does not resolve to public addresses only")
+
+
+def check_head(headers: Iterable[tuple[str, str]]) -> None:
+    """Refuse an answer whose head is too large, or whose body is compressed: EgressFailedError."""
+    pairs = list(headers)
+    if len(pairs) > MOST_HEADERS or sum(len(a) + len(b) for a, b in pairs) > HEAD_LIMIT:
+        raise EgressFailedError("the head of the answer is too large")
+    for name, value in pairs:
+        if name.lower() == "content-encoding" and value.lower() != "identity":
+            raise EgressFailedError("the answer is compressed, which the request excluded")
+
+
+def call(request: Request) -> Reply:
     """Make one HTTP call and return the reply, whatever its status.
 
-    `seconds` bounds the whole exchange, `limit` the bytes of the body.
     Raises EgressDeniedError (nothing was sent) or EgressFailedError.
     """
-    check_url(url, hosts, longest=CALL_LIMIT)
-    started = time.monotonic()
-    headers = {"Accept-Encoding": "identity", **headers}
+    target, started = request.checked(), time.monotonic()
     with (
-        _watched(seconds) as exchange,
+        _watched(request.seconds, target) as exchange,
         _explained(exchange),
-        _sent(method, url, headers=headers, data=body, timeout=seconds) as response,
+        _sent(request) as response,
     ):
-        content = _read(response, limit, exchange)
+        check_head(response.raw.headers.iteritems())
+        content = _read(response, request.limit, exchange)
     return Reply(response.status_code, response.headers, content, time.monotonic() - started)
 
 
-def _sent(method: str, url: str, **options: Any) -> requests.Response:
+def _sent(request: Request) -> requests.Response:
     """Send a request; return the answer up to its body."""
-    return _SESSION.request(method, url, allow_redirects=False, stream=True, **options)
+    return _SESSION.request(
+        request.method,
+        request.url,
+        headers=request.all_headers,
+        data=request.body,
+        timeout=request.seconds,
+        allow_redirects=False,
+        stream=True,
+    )
 
 
 @contextmanager
@@ -176,8 +223,8 @@ def _split(url: str) -> Any:
 
 
 @contextmanager
-def _watched(seconds: float) -> Iterator[_Exchange]:
-    exchange = _Exchange(time.monotonic() + seconds)
+def _watched(seconds: float, target: tuple[str, int]) -> Iterator[_Exchange]:
+    exchange = _Exchange(time.monotonic() + seconds, target)
     watchdog = threading.Timer(seconds, exchange.expire)
     watchdog.daemon = True
     watchdog.start()
@@ -190,8 +237,6 @@ def _watched(seconds: float) -> Iterator[_Exchange]:
 
 
 def _read(response: requests.Response, limit: int, exchange: _Exchange) -> bytes:
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise EgressFailedError("the answer is compressed, which the request excluded")
     content = b""
     while chunk := response.raw.read1(CHUNK, decode_content=False):
         exchange.remaining()
@@ -216,15 +261,17 @@ def _failure(error: Exception, exchange: _Exchange) -> Exception:
 def _connect(host: str, port: int) -> socket.socket:
     """Resolve once, check every answer, dial a checked address."""
     exchange: _Exchange = _current.exchange
-    answers = _resolve(host, port, exchange.remaining())
-    if not settings.ALLOW_PRIVATE_NETWORKS and not all(is_public(item[4][0]) for item in answers):
-        raise EgressDeniedError(f"{host} does not resolve to public addresses only")
+    if (host.strip("[]"), port) != exchange.target:
+        raise EgressDeniedError(f"{host}:{port} is not what the URL was read as")
+    answers = _resolve(host.strip("[]"), port, exchange.remaining())
+    check_addresses(host, (item[4][0] for item in answers))
     failure: OSError | None = None
     for family, kind, protocol, _, address in answers:
         sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(exchange.remaining())
             sock.connect(address)
+            check_addresses(host, [sock.getpeername()[0]])
         except OSError as error:
             sock.close()
             failure = error
@@ -235,7 +282,7 @@ def _connect(host: str, port: int) -> socket.socket:
 
 def _resolve(host: str, port: int, seconds: float) -> list[Any]:
     """Look a name up within the deadline (the system's resolver knows none)."""
-    look_up = _RESOLVER.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    look_up = RESOLVER.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
         return look_up.result(timeout=seconds)
     except FutureTimeout as error:
@@ -291,5 +338,5 @@ def _session() -> requests.Session:
 
 
 _current = threading.local()
-_RESOLVER = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
+RESOLVER = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
 _SESSION = _session()

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import redis
 from django.conf import settings
 
-from hub import services
+from hub import checks, services
 from hub.crew import Crew, Failure, Part, crew
 from hub.embedded import ServiceError
 from hub.health import HEARTBEAT_KEY
@@ -274,6 +274,12 @@ def run_alone(name: str) -> None:
 # The command
 
 
+def refuse_unsafe() -> None:
+    """Start no part of a hub whose settings no hub may run with."""
+    for error in checks.no_private_networks_when_live():
+        raise Failure(f"{error.msg} {error.hint}")
+
+
 def stop_on_signals() -> None:
     """Let the first signal to stop end the program in good order, and ignore further ones."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -292,6 +298,7 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
     stop_on_signals()
     try:
+        refuse_unsafe()
         if arguments:
             run_alone(arguments[0])
         else:

@@ -1,17 +1,21 @@
 """Calling a partner: the one way in which the hub sends a platform a request.
 
-Everything that leaves goes through here, so that it is journalled with its correlation id and so
-that what is known of how the platform speaks is used. A call that meets a common departure from
-the letter (the other form of the token, a missing slash, a redirect on the same host) is made once
-more; in all of these cases the partner has refused it unread.
+What is said and heard is a talk, which does no input or output of its own: `Line.make` carries it
+through the door that blocks, `Line.make_async` through that of an event loop. Everything that
+leaves goes through here, so that it is journalled with its correlation id and so that what is known
+of how the platform speaks is used. A call that meets a common departure from the letter (the other
+form of the token, a missing slash, a redirect on the same host) is made once more; in all of these
+cases the partner has refused it unread.
 """
 
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from hub import egress
+from hub.egress_loop import Door
 from hub.ocpi import client, json
 from hub.ocpi.errors import HubError, NotConnected, TimedOut
 from hub.ocpi.messages import Ids, Route
@@ -19,6 +23,8 @@ from parties import journal, keys, quirks
 from parties.models import Exchange, Platform
 from parties.quirks import Habit
 
+FAULTS = (egress.EgressDeniedError, egress.EgressFailedError)
+Talk = Generator[egress.Request, egress.Reply, client.Answer]
 NO_SUCH_URL = frozenset({301, 307, 308, 404, 405})
 
 
@@ -53,9 +59,9 @@ class Attempt:
 class Line:
     """A platform on the other end: how it is spoken to, and what is learned meanwhile.
 
-    It is made where there is a database; then any number of threads may `make` calls, which needs
-    none; `keep` finally stores what was learned. In a handshake `peer` says how the platform is
-    reached, and its token is used as it is.
+    It is made where there is a database; then any number of threads, or an event loop, may `make`
+    calls, which needs none; `keep` finally stores what was learned. In a handshake `peer` says how
+    the platform is reached, and its token is used as it is.
     """
 
     def __init__(self, platform: Platform, peer: client.Peer | None = None) -> None:
@@ -72,15 +78,31 @@ class Line:
 
         Raises the errors of `egress.call`.
         """
+        talk = self._talk(call)
+        said: egress.Request | client.Answer = next(talk)
+        while isinstance(said, egress.Request):
+            said = _on(talk, _heard(said))
+        return said
+
+    async def make_async(self, call: Call, door: Door) -> client.Answer:
+        """Do the same in an event loop, through a door of it."""
+        talk = self._talk(call)
+        said: egress.Request | client.Answer = next(talk)
+        while isinstance(said, egress.Request):
+            said = _on(talk, await _heard_async(said, door))
+        return said
+
+    def _talk(self, call: Call) -> Talk:
+        """Say what is to be sent, and hear what came of it, until there is an answer to keep."""
         until = time.monotonic() + call.seconds
         content = call.body if isinstance(call.body, bytes | None) else json.dumps(call.body)
         url = slashed(call.url) if quirks.slash(call.module) in self.known else call.url
         attempt = Attempt(replace(call, body=content, url=url), self.peer)
-        first = answer = self._once(attempt, until)
+        first = answer = yield from self._once(attempt, until)
         for remedy in _REMEDIES:
             if (another := remedy(self, attempt, answer)) and until > time.monotonic():
                 attempt = _anew(another)
-                answer = self._once(attempt, until)
+                answer = yield from self._once(attempt, until)
                 if _helped(answer):
                     self._learn(attempt)
                     return answer
@@ -95,11 +117,11 @@ class Line:
         if not found.keys().isdisjoint({Habit.WANTS_PLAIN, Habit.WANTS_BASE64}):
             Platform.objects.filter(pk=self.platform.pk).update(token_form=self.peer.token_form)
 
-    def _once(self, attempt: Attempt, until: float) -> client.Answer:
+    def _once(self, attempt: Attempt, until: float) -> Talk:
         """Make one attempt in the time that is left, and journal it."""
         call, started = attempt.call, time.monotonic()
         try:
-            answer = client.send(
+            reply = yield client.request(
                 call.method,
                 call.url,
                 peer=attempt.peer,
@@ -109,9 +131,10 @@ class Line:
                 seconds=until - started,
                 largest=call.largest,
             )
-        except (egress.EgressDeniedError, egress.EgressFailedError) as error:
+        except FAULTS as error:
             journal.record(self._draft(call, started, outcome=str(error)))
             raise
+        answer = client.read(reply)
         journal.record(
             self._draft(
                 call,
@@ -147,6 +170,29 @@ class Line:
         self.found[attempt.habit] = attempt.call.module
         self.known.add(attempt.habit)
         self.peer = attempt.peer
+
+
+def _on(talk: Talk, heard: egress.Reply | Exception) -> egress.Request | client.Answer:
+    """Let a talk go on with what was heard: return what is to be sent next, at last the answer."""
+    try:
+        return talk.throw(heard) if isinstance(heard, Exception) else talk.send(heard)
+    except StopIteration as end:
+        answer: client.Answer = end.value
+        return answer
+
+
+def _heard(request: egress.Request) -> egress.Reply | Exception:
+    try:
+        return egress.call(request)
+    except FAULTS as error:
+        return error
+
+
+async def _heard_async(request: egress.Request, door: Door) -> egress.Reply | Exception:
+    try:
+        return await door.call(request)
+    except FAULTS as error:
+        return error
 
 
 def peer_of(platform: Platform) -> client.Peer:

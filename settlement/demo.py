@@ -161,7 +161,7 @@ def _sandbox() -> str:
 
 def _require_answer(url: str, who: str) -> None:
     try:
-        reply = egress.call("GET", url, hosts=None, headers={}, seconds=10)
+        reply = egress.call(egress.Request("GET", url, None, {}, 10))
     except (egress.EgressDeniedError, egress.EgressFailedError) as error:
         raise CannotBuild(f"{who} does not answer at {url} ({error}): {START}") from error
     if reply.status != 200:
@@ -174,7 +174,7 @@ def _call(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     content = None if body is None else json.dumps(body).encode()
     url = f"{_sandbox()}/control{path}"
     try:
-        reply = egress.call(method, url, hosts=None, headers=headers, body=content, seconds=SECONDS)
+        reply = egress.call(egress.Request(method, url, None, headers, SECONDS, content))
     except (egress.EgressDeniedError, egress.EgressFailedError) as error:
         raise CannotBuild(f"the simulated partners do not answer ({error}): {START}") from error
     answer = json.loads(reply.body)

@@ -85,16 +85,27 @@ def send(
     `body` is written exactly (decimals as they are); bytes are sent as they are. `largest` is how
     many bytes the answer may have.
     """
-    reply = egress.call(
-        method,
-        url,
-        hosts=peer.hosts,
-        headers=_headers(peer, route or Route(), ids or Ids(), body is not None),
-        body=body if isinstance(body, bytes) or body is None else json.dumps(body),
-        seconds=seconds,
-        limit=largest,
+    content = body if isinstance(body, bytes) or body is None else json.dumps(body)
+    message = request(
+        method, url, peer=peer, body=content, route=route, ids=ids, seconds=seconds, largest=largest
     )
-    return read(reply)
+    return read(egress.call(message))
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    peer: Peer,
+    body: bytes | None = None,
+    route: Route | None = None,
+    ids: Ids | None = None,
+    seconds: float,
+    largest: int = egress.BODY_LIMIT,
+) -> egress.Request:
+    """Return a message as the request that carries it."""
+    headers = _headers(peer, route or Route(), ids or Ids(), body is not None)
+    return egress.Request(method, url, peer.hosts, headers, seconds, body, largest)
 
 
 def read(reply: egress.Reply) -> Answer:

@@ -83,5 +83,5 @@ def test_an_odd_answer_of_a_partner_does_not_bring_the_url_into_the_log(log):
     threading.Thread(target=serve, daemon=True).start()
     with listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/tokens/DE/EMP/{UID}"
-        egress.call("PUT", url, hosts=None, headers={}, seconds=2)
+        egress.call(egress.Request("PUT", url, None, {}, 2))
     assert UID not in log.getvalue()
