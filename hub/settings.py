@@ -195,6 +195,11 @@ CELERY_TASK_ROUTES = {"settlement.*": {"queue": "documents"}}
 CELERY_TASK_DEFAULT_QUEUE = "deliveries"
 CELERY_BEAT_SCHEDULE = {
     "sweep what is owed": {"task": "parties.sweep", "schedule": 2.0},
+    "sweep results of commands": {
+        "task": "parties.sweep_results",
+        "schedule": 2.0,
+        "options": {"expires": 5},
+    },
     "ask silent platforms": {
         "task": "parties.probe",
         "schedule": 5.0,

@@ -1,8 +1,8 @@
 """What partners reach by a URL with a secret that the hub gave them: results, and next pages.
 
-For a result the URL is all they need: many partners call back without any header. Source: OCPI
-2.2.1, mod_commands and mod_charging_profiles, the Sender interface; transport_and_format,
-"Pagination".
+For a result the URL is all they need: many partners call back without any header. It is taken into
+custody and answered at once. Source: OCPI 2.2.1, mod_commands and mod_charging_profiles, the Sender
+interface; transport_and_format, "Pagination".
 """
 
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from hub.ocpi.client import only
 from hub.ocpi.errors import Invalid, NotFound
 from hub.ocpi.messages import Ids, Route
 from hub.ocpi.versions import SENDER
-from parties import authentication, far_pages, relay, routing, tidying
+from parties import authentication, far_pages, relay, results, routing, tidying
 from parties.forwarding import Outgoing
 from parties.models import Errand, FarPage
 from parties.routing import Decision
@@ -29,24 +29,22 @@ PROFILES: dict[str, Any] = {
 
 
 class CallbackViewSet(OcpiViewSet):
-    """Takes the result of an errand and passes it on to the one who asked."""
+    """Takes the result of an errand, which is then brought to the one who asked."""
 
     authentication_classes = []
     open_to_invited: ClassVar[bool] = True
     errand: Errand | None = None
 
     def create(self, request: Request, secret: str) -> Response:
-        """Pass a result on and return what its receiver answers."""
+        """Take a result into custody."""
         self.errand = errand = relay.awaited(secret)
         self._refuse_others(errand)
         self.decided(Decision(f"direct: {errand.sender.party} by response_url", errand.sender))
         raw = self.body()
         result = result_of(errand, raw)
         content = self.content if result == raw and self.content else json.dumps(result)
-        answer = relay.deliver(errand, content, result, self.until)
-        if errand.module == "chargingprofiles":
-            return self.success(message=answer.message) if answer.succeeded else self.relay(answer)
-        return self.relay(answer)
+        results.take(errand, content, result)
+        return self.success()
 
     def _refuse_others(self, errand: Errand) -> None:
         """Refuse who shows a token, but not that of the platform that was asked."""

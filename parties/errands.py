@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from django.utils import timezone
 from rest_framework.response import Response
 
 from hub.ocpi.client import only
@@ -36,8 +37,9 @@ class ErrandViewSet(OcpiViewSet):
             errand, url = relay.begin(order)
         except relay.Repeated as repeated:
             return self._again(repeated.errand)
+        forwarded_at = timezone.now()
         answer = self._run(order, path, rewrite(url))
-        relay.note_answer(errand, answer)
+        relay.note_answer(errand, answer, forwarded_at)
         return self.relay(answer)
 
     def handle_exception(self, exc: Exception) -> Any:

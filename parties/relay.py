@@ -1,36 +1,33 @@
 """Errands: requests that are answered at once and whose result comes later.
 
 Commands, and what is asked about charging profiles. In the place of the caller's `response_url`
-the hub puts a URL of its own, with a secret; what comes there goes on to the caller's URL. Nothing
-is ever asked twice. Source: OCPI 2.2.1, mod_commands and mod_charging_profiles.
+the hub puts a URL of its own, with a secret; what comes there is brought to the caller's URL (see
+`results`). Nothing is ever asked twice.
+Source: OCPI 2.2.1, mod_commands and mod_charging_profiles.
 """
 
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from hub import egress
-from hub.ocpi.errors import Invalid, NotConnected, NotFound, OcpiError
-from hub.ocpi.messages import Ids
-from hub.ocpi.versions import SENDER, is_own
+from hub.ocpi.errors import Invalid, NotFound, OcpiError
+from hub.ocpi.versions import is_own
 from hub.states import WrongState
-from parties import forwarding, keys
-from parties.forwarding import Outgoing, Relayed
+from parties import keys, results
+from parties.forwarding import Relayed
 from parties.models import Errand, Platform, Role
 
 LIFE = timedelta(days=1)  # of a callback; that of a reservation lives so long after its end
 LONGEST = timedelta(days=31)
 REPLAY = timedelta(days=1)  # how long the same request is recognised
-LOST = timedelta(minutes=1)  # after which nobody can be waiting for an answer any more
-RESULTS = 20  # of one errand: a few are honest, a flood is not
 POLL = 0.1  # seconds, while the same request is answered by another thread
 REJECTED = {"result": "REJECTED", "timeout": 0}
 
@@ -109,15 +106,17 @@ def find(fingerprint: bytes) -> Errand | None:
     return _joined(recent).filter(fingerprint=fingerprint).first()
 
 
-def note_answer(errand: Errand, answer: Relayed) -> None:
+def note_answer(errand: Errand, answer: Relayed, forwarded_at: datetime) -> None:
     """Keep what was answered; the state follows from it, unless the result was quicker."""
-    content = {"http": answer.http, "code": answer.code, "message": answer.message}
+    now, content = timezone.now(), {"http": answer.http, "code": answer.code}
     changes: dict[str, Any] = {
-        "answer": {**content, "data": answer.data},
-        "answered_at": timezone.now(),
+        "answer": {**content, "message": answer.message, "data": answer.data},
+        "forwarded_at": forwarded_at,
+        "answered_at": now,
     }
+    until = now + results.patience(changes["answer"])
     try:
-        errand.move_to(_state_after(answer), **changes)
+        errand.move_to(_state_after(answer), **changes, result_until=until)
     except WrongState:
         Errand.objects.filter(pk=errand.pk).update(**changes)
 
@@ -135,13 +134,6 @@ def answer_of(errand: Errand, until: float) -> Relayed | None:
     return Relayed(**errand.answer)
 
 
-def give_up() -> int:
-    """Note that those were not answered whose process was stopped meanwhile; return how many."""
-    now, lost = timezone.now(), Errand.objects.filter(state=Errand.State.RECEIVED)
-    stopped = lost.filter(created_at__lt=now - LOST, answer__isnull=True)
-    return stopped.update(state=Errand.State.TIMEOUT, answered_at=now)
-
-
 def rejected(error: OcpiError) -> Relayed:
     """Return what is answered when a request is not passed on or not answered."""
     return Relayed(error.http_status, error.status_code, error.line, REJECTED)
@@ -155,36 +147,6 @@ def awaited(secret: str) -> Errand:
     if errand is None:
         raise NotFound("nothing is awaited here (any more)")
     return errand
-
-
-def deliver(errand: Errand, content: bytes, result: Mapping[str, Any], until: float) -> Relayed:
-    """Keep a result and pass it on to the one who asked; return what that one answers.
-
-    Raises NotConnected, TimedOut or HubError when it cannot be passed on; it is kept then. Raises
-    Invalid for more results than any honest request has.
-    """
-    now = timezone.now()
-    more = Errand.objects.filter(pk=errand.pk, results__lt=RESULTS)
-    if not more.update(results=F("results") + 1):
-        raise Invalid(f"{RESULTS} results have come for this request, and no more are taken")
-    errand.move_to(Errand.State.DONE, result=result, result_at=now, delivered_at=None)
-    outgoing = Outgoing(
-        "POST",
-        errand.module,
-        SENDER,
-        sender=errand.receiver,
-        receiver=errand.sender,
-        content=content,
-        ids=Ids(correlation=errand.correlation_id),
-        until=until,
-    )
-    platform = errand.sender.platform
-    if platform.state != Platform.State.CONNECTED:
-        raise NotConnected(f"{platform} is not connected")
-    answer = forwarding.call(platform, outgoing, errand.response_url, secret=True)
-    relayed = forwarding.relayed(answer, "POST")
-    Errand.objects.filter(pk=errand.pk, result_at=now).update(delivered_at=timezone.now())
-    return relayed
 
 
 def _host(url: str) -> str:
@@ -219,4 +181,4 @@ def _state_after(answer: Relayed) -> str:
 
 def _is_lost(errand: Errand) -> bool:
     """Tell whether nobody can be working on it any more: the hub was stopped meanwhile."""
-    return bool(errand.created_at < timezone.now() - LOST)
+    return bool(errand.created_at < timezone.now() - results.LOST)

@@ -7,7 +7,17 @@ from django.conf import settings
 from django.utils import timezone
 
 from hub import health
-from parties import alive, delivery, far_pages, journal, keys, pulling, registration, relay, waking
+from parties import (
+    alive,
+    delivery,
+    far_pages,
+    journal,
+    keys,
+    pulling,
+    registration,
+    results,
+    waking,
+)
 from parties.models import Platform
 
 logger = logging.getLogger(__name__)
@@ -30,6 +40,19 @@ def sweep() -> None:
     """Find what is owed and nobody was woken for (a lost message, an expired lease, a retry)."""
     health.beat_heart()
     waking.wake(delivery.platforms_due())
+
+
+@shared_task(name="parties.bring_results")
+def bring_results(platform_id: int) -> None:
+    """Bring a platform the results of what it has asked for."""
+    results.bring(platform_id)
+
+
+@shared_task(name="parties.sweep_results")
+def sweep_results() -> None:
+    """End what nobody waits for any more, and have the results brought that are due."""
+    for platform_id in results.sweep():
+        waking.start("parties.bring_results", platform_id)
 
 
 @shared_task(name="parties.probe")
@@ -55,7 +78,6 @@ def reconnect() -> None:
     """Ask the push-only platforms whether their URL answers by now; forget what has expired."""
     keys.forget_expired()
     far_pages.forget()
-    relay.give_up()
     for platform in registration.push_only():
         _try_again(platform)
 

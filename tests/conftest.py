@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hub.sandbox.partner import Partner
-from parties import delivery, journal, quirks
+from parties import delivery, journal, quirks, results
 from tests.partners import member
 from tests.running import RunningHub, fresh_hub
 
@@ -48,6 +48,16 @@ def deliver() -> Callable[[], int]:
         return sum(delivery.drain(platform) for platform in delivery.platforms_due())
 
     return send_all
+
+
+@pytest.fixture
+def bring() -> Callable[[], int]:
+    """Bring all results that are due, as the workers do; return how many were tried."""
+
+    def bring_all() -> int:
+        return sum(results.bring(platform) for platform in results.platforms_due())
+
+    return bring_all
 
 
 @pytest.fixture

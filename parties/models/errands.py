@@ -17,18 +17,32 @@ class Errand(Stateful):
     The result comes to a URL with a secret, of which only the digest is kept. It may come more
     than once (a reservation is cancelled by the CPO), until the errand expires. `fingerprint` is
     that of the request as it came in: for a day the same one is not passed on again.
+
+    `state` is what became of the request, `result_state` what became of the last result: `results`
+    counts them, and only the last one is brought on. `result_until` is when nobody waits any more:
+    for a result to come, then for it to be brought. `content` is the result to the byte, as long as
+    it is owed.
     """
 
     class State(models.TextChoices):
-        RECEIVED = "received", _("received")
+        RECEIVED = "received", _("received, perhaps passed on")
         ACCEPTED = "accepted", _("accepted, the result is awaited")
+        OVERDUE = "overdue", _("accepted, the result is overdue")
         REFUSED = "refused", _("refused")
         TIMEOUT = "timeout", _("not answered in time")
         DONE = "done", _("the result has come")
 
+    class ResultState(models.TextChoices):
+        NONE = "", _("none")
+        OWED = "owed", _("to be brought")
+        BROUGHT = "brought", _("brought")
+        REFUSED = "refused", _("refused by who asked")
+        EXPIRED = "expired", _("not brought in time")
+
     TRANSITIONS: ClassVar = {
         State.RECEIVED: frozenset({State.ACCEPTED, State.REFUSED, State.TIMEOUT, State.DONE}),
-        State.ACCEPTED: frozenset({State.DONE}),
+        State.ACCEPTED: frozenset({State.OVERDUE, State.DONE}),
+        State.OVERDUE: frozenset({State.DONE}),
         State.TIMEOUT: frozenset({State.DONE}),
         State.DONE: frozenset({State.DONE}),
         State.REFUSED: frozenset(),
@@ -47,13 +61,24 @@ class Errand(Stateful):
         _("state"), max_length=8, choices=State.choices, default=State.RECEIVED
     )
     answer = ExactJSONField(_("answer"), null=True)
-    result = ExactJSONField(_("result"), null=True)
-    created_at = models.DateTimeField(_("asked at"), default=timezone.now)
+    created_at = models.DateTimeField(_("received at"), default=timezone.now)
+    forwarded_at = models.DateTimeField(_("passed on at"), null=True)
     answered_at = models.DateTimeField(_("answered at"), null=True)
+    expires_at = models.DateTimeField(_("results are taken until"))
+
     results = models.PositiveSmallIntegerField(_("results so far"), default=0)
+    result = ExactJSONField(_("result"), null=True)
+    content = models.BinaryField(null=True, editable=False)
+    result_state = models.CharField(
+        _("its result"), max_length=8, choices=ResultState.choices, default="", blank=True
+    )
     result_at = models.DateTimeField(_("result at"), null=True)
+    result_until = models.DateTimeField(_("awaited or brought until"), null=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts to bring it"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
+    leased_until = models.DateTimeField(_("leased until"), null=True)
     delivered_at = models.DateTimeField(_("result passed on at"), null=True)
-    expires_at = models.DateTimeField(_("expires at"))
+    last_answer = models.CharField(_("what was said to it"), max_length=255, blank=True)
 
     class Meta:
         verbose_name = _("forwarded request")
@@ -62,14 +87,51 @@ class Errand(Stateful):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(
-                    state__in=["received", "accepted", "refused", "timeout", "done"]
+                    state__in=["received", "accepted", "overdue", "refused", "timeout", "done"]
                 ),
                 name="errand_state_known",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(result_state__in=["", "owed", "brought", "refused", "expired"]),
+                name="errand_result_state_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(result_state="", result__isnull=True, results=0)
+                | (~models.Q(result_state="") & models.Q(result__isnull=False, results__gt=0)),
+                name="errand_result_has_a_state",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(result_state="owed")
+                | models.Q(
+                    content__isnull=False,
+                    result_until__isnull=False,
+                    next_attempt_at__isnull=False,
+                ),
+                name="errand_owed_can_be_brought",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(result_state="brought", delivered_at__isnull=False)
+                | (~models.Q(result_state="brought") & models.Q(delivered_at__isnull=True)),
+                name="errand_brought_at_some_time",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="done") | ~models.Q(result_state=""),
+                name="errand_done_has_a_result",
+            ),
         ]
         indexes = [
             models.Index(fields=["module", "action", "subject"], name="errand_by_subject"),
             models.Index(fields=["expires_at"], name="errand_by_expiry"),
+            models.Index(  # what is brought next
+                fields=["next_attempt_at"],
+                condition=models.Q(result_state="owed"),
+                name="errand_owed",
+            ),
+            models.Index(  # what the sweep has to end
+                fields=["created_at"],
+                condition=models.Q(state__in=["received", "accepted"]),
+                name="errand_open",
+            ),
         ]
 
     def __str__(self) -> str:
