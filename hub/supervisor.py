@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -31,7 +32,9 @@ from hub.processes import complain
 
 READY_LIMIT = 120.0  # seconds from the start of the parts to the first "ready"
 SEED_LIMIT = 600.0  # seconds for the demo network
-WEB_THREADS = 24  # of each web process: most wait for partners (parties/forwarding.py has limits)
+HEADER_SECONDS = 10  # for the headers of a request to arrive, and between two requests
+HEADER_BYTES = 64 * 1024  # of a request's line and headers
+CONNECTIONS = 4096  # of each web process; the kernel lets more wait
 NO_LIMIT = float("inf")  # migrations of a large database take what they take
 NO_DEMO_HINT = "next: ./ocn manage add_party FR CPO CPO 'My CPO'   (prints its registration token)"
 
@@ -53,12 +56,12 @@ def manage(command: str, *arguments: str) -> Part:
 def web() -> list[Part]:
     """Return the web server."""
     address = ("--host", settings.HOST, "--port", str(settings.PORT))
-    threads = ("--blocking-threads", str(WEB_THREADS))
-    workers = ("--workers", "2", *threads, "--workers-kill-timeout", "3")
-    protocol = ("--interface", "wsgi", "--http", "1", "--no-ws")
-    watch = ("--respawn-failed-workers", "--log-level", "warning")
-    application = "hub.wsgi:application"
-    return [module("web", "granian", *address, *workers, *protocol, *watch, application)]
+    workers = ("--workers", "2", "--workers-kill-timeout", "3", "--respawn-failed-workers")
+    protocol = ("--interface", "rsgi", "--http", "1", "--no-ws", "--log-level", "warning")
+    patience = ("--http1-header-read-timeout", str(HEADER_SECONDS * 1000))
+    size = ("--http1-buffer-size", str(HEADER_BYTES), "--backpressure", str(CONNECTIONS))
+    options = (*address, *workers, *protocol, *patience, *size)
+    return [module("web", "granian", *options, "hub.rsgi:rsgi")]
 
 
 def celery(name: str, *arguments: str) -> Part:
@@ -280,6 +283,16 @@ def refuse_unsafe() -> None:
         raise Failure(f"{error.msg} {error.hint}")
 
 
+def allow_connections() -> None:
+    """Have files for as many connections as the web server takes, as far as that is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + 1024
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def stop_on_signals() -> None:
     """Let the first signal to stop end the program in good order, and ignore further ones."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -297,6 +310,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the hub, or the part that is named."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
     stop_on_signals()
+    allow_connections()
     try:
         refuse_unsafe()
         if arguments:

@@ -17,6 +17,7 @@ from hub.ocpi import json, times
 from hub.ocpi.errors import (
     STATUS_BY_HTTP,
     Ambiguous,
+    Later,
     MethodNotAllowed,
     Misdirected,
     NotFound,
@@ -99,6 +100,8 @@ def error_response(error: OcpiError) -> HttpResponse:
         response["WWW-Authenticate"] = "Token"
     if isinstance(error, MethodNotAllowed) and error.allow:
         response["Allow"] = error.allow
+    if isinstance(error, Later):
+        response["Retry-After"] = str(error.seconds)
     return response
 
 

@@ -107,6 +107,32 @@ class TooLarge(OcpiError):
     http_status = 413
 
 
+class TooSlow(OcpiError):
+    """The body did not arrive in the time that it may take."""
+
+    http_status = 408
+
+
+class Later(OcpiError):
+    """Not now: the same request may be made again after some seconds."""
+
+    http_status, status_code = 503, 3000
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class Busy(Later):
+    """The hub has too much in hand, or too little room."""
+
+
+class TooMany(Later):
+    """The caller makes more requests than it may; the code is one of the range for custom ones."""
+
+    http_status, status_code = 429, 2900
+
+
 class Invalid(OcpiError):
     """Parameters or fields are invalid or missing."""
 

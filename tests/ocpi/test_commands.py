@@ -344,11 +344,11 @@ def test_a_cpo_that_hangs_does_not_keep_more_than_its_share_waiting(db: None) ->
 
 @pytest.mark.ocpi("X-07")
 def test_what_waits_leaves_threads_of_a_web_process_for_all_else() -> None:
-    from hub.supervisor import WEB_THREADS
+    from hub.rsgi import THREADS
     from parties.handshake import SEATS
 
     assert forwarding.EACH * 2 <= forwarding.TOGETHER
-    assert forwarding.TOGETHER + forwarding.URGENT[1] + SEATS <= WEB_THREADS - 6
+    assert forwarding.TOGETHER + forwarding.URGENT[1] + SEATS <= THREADS - 6
 
 
 # Where the result goes
