@@ -3,7 +3,8 @@
 A server lives exactly as long as somebody uses it. Every user holds a shared lock on it; its
 parent, a keeper process (`python -m hub.services`), waits for the exclusive lock, which the kernel
 grants when the last user is gone, however it went. So commands may come and go in any order, and
-no server outlives them.
+no server outlives them. One that dies before that is started again, for as long as it takes: a full
+disk will have room again. One that never worked is given up, so that whoever starts it is told.
 
 The locks are files in the folder `embedded` of the data folder: `NAME.users` as told,
 `NAME.keeper` held by a keeper for life, `starting` held while servers are started.
@@ -24,11 +25,13 @@ from typing import BinaryIO, NoReturn
 from urllib.parse import quote
 
 from hub.embedded import REDIS, SERVERS, Place, Server, ServiceError, as_server, place_of, settle
-from hub.processes import Process, end, mortal, spawn, tail
+from hub.processes import Process, complain, end, mortal, spawn, tail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 START_LIMIT = 300.0  # seconds: the recovery of a large database takes its time
 STOP_LIMIT = 4.0  # seconds, then less politely
+PROVEN = 2.0  # seconds that a server lives to be worth starting again when it dies
+LONGEST_PAUSE = 5.0  # seconds between two tries to start it again
 
 
 def data_dir() -> Path:
@@ -143,7 +146,22 @@ def is_kept(server: Server, home: Path) -> bool:
 
 def are_kept(data_dir: Path) -> bool:
     """Tell whether the embedded servers in use are still there."""
-    return all(is_kept(server, data_dir / "embedded") for server in wanted())
+    return not unkept(data_dir)
+
+
+def unkept(data_dir: Path) -> list[Server]:
+    """Return the servers in use that have no keeper."""
+    return [server for server in wanted() if not is_kept(server, data_dir / "embedded")]
+
+
+def revive(data_dir: Path) -> None:
+    """Start what lost its keeper again; raises ServiceError when that fails.
+
+    A server that loses its keeper stops by itself, which may not be done yet.
+    """
+    if lost := unkept(data_dir):
+        wait_until(lambda: not any(answers(item, place_of(data_dir)) for item in lost), STOP_LIMIT)
+        start(lost, data_dir, durable=True)
 
 
 def discard(data_dir: Path) -> None:
@@ -157,7 +175,7 @@ def discard(data_dir: Path) -> None:
 
 
 def keep(server: Server, data_dir: Path, durable: bool) -> None:
-    """Run a server until the last of its users is gone or the server itself ends."""
+    """Run a server until the last of its users is gone, starting it again when it dies."""
     home, place = data_dir / "embedded", place_of(data_dir)
     for_life = os.open(home / f"{server.name}.keeper", os.O_RDWR | os.O_CREAT, 0o644)
     fcntl.flock(for_life, fcntl.LOCK_EX)  # never closed, so it goes when this process is gone
@@ -166,20 +184,35 @@ def keep(server: Server, data_dir: Path, durable: bool) -> None:
             return
         server.prepare(place, durable)
         signal.signal(signal.SIGTERM, leave)
-        signal.signal(signal.SIGCHLD, leave)
-        command = server.command(place, durable)
-        process = spawn(command, log=None, preexec_fn=mortal(server.stop), **as_server(place))
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX)
-        finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            end(process, server.stop, STOP_LIMIT)
+        pause, proven = 0.1, False
+        while (lived := live(server, place, durable, users)) is not None:
+            proven = proven or lived > PROVEN
+            if not proven:
+                raise SystemExit(1)
+            pause = 0.1 if lived > PROVEN else min(2 * pause, LONGEST_PAUSE)
+            complain(f"{server.name} ended: starting it again in {pause:.1f} s")
+            time.sleep(pause)
+
+
+def live(server: Server, place: Place, durable: bool, users: BinaryIO) -> float | None:
+    """Run a server; return how long it lived when it died, nothing when its users are gone."""
+    command, born = server.command(place, durable), time.monotonic()
+    process = spawn(command, log=None, preexec_fn=mortal(server.stop), **as_server(place))
+    try:
+        while process.poll() is None:
+            if try_lock(users, fcntl.LOCK_EX):
+                return None
+            time.sleep(0.1)
+        return time.monotonic() - born
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        end(process, server.stop, STOP_LIMIT)
+        signal.signal(signal.SIGTERM, leave)
 
 
 def leave(signal_number: int, frame: FrameType | None) -> NoReturn:
-    """Leave the keeper's wait: we are told to stop, or the server ended."""
-    raise SystemExit(1 if signal_number == signal.SIGCHLD else 0)
+    """Leave the keeper's wait: we are told to stop."""
+    raise SystemExit(0)
 
 
 # Locks

@@ -82,9 +82,8 @@ def worker() -> list[Part]:
 
 
 def beat() -> list[Part]:
-    """Return the clock."""
-    schedule = str(settings.DATA_DIR / "beat-schedule")
-    return [celery("beat", "beat", "--schedule", schedule, "--pidfile", "")]
+    """Return the clock, of which any number may run (see `hub/beat.py`)."""
+    return [celery("beat", "beat", "--scheduler", "hub.beat:OneOfMany", "--pidfile", "")]
 
 
 def sandbox() -> list[Part]:
@@ -149,11 +148,13 @@ def forget_heartbeat() -> None:
 
 
 def watch(ours: Crew, data_dir: Path) -> NoReturn:
-    """Keep the hub running until we are told to stop, or cannot."""
+    """Keep everything running until we are told to stop, or cannot."""
     while True:
         ours.revive()
-        if not services.are_kept(data_dir):
-            raise Failure(f"an embedded server ended; see {ours.logs}/postgres.log and redis.log")
+        try:
+            services.revive(data_dir)
+        except ServiceError as error:  # what worked before may work again
+            complain(f"error: {error}")
         time.sleep(0.25)
 
 
@@ -263,15 +264,17 @@ def keep_static_state() -> None:
 
 
 def run_alone(name: str) -> None:
-    """Run one part in the foreground until it ends or we are told to stop."""
+    """Run one part in the foreground until we are told to stop."""
     data_dir = services.data_dir()
+    if os.environ.get("DATABASE_URL") and not os.environ.get("SECRET_KEY"):
+        raise Failure("parts that share a database share a SECRET_KEY: give all of them the same")
     with services.running(data_dir), own_crew(None) as ours:
         if name == "web":
             check_port(settings.HOST, settings.PORT)
             ours.complete(stale_static(), READY_LIMIT)
             keep_static_state()
         ours.start(ALONE[name]())
-        ours.wait_for("end", lambda: False, NO_LIMIT)
+        watch(ours, data_dir)
 
 
 # The command

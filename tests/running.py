@@ -5,20 +5,28 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from hub import services
+from hub import embedded, services
 from hub.ocpi import json
 from tests.services import throwaway_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_LIMIT = 20.0
+KEEP_SERVERS = """
+import sys
+from hub import services
+with services.running(services.data_dir()):
+    print("running", flush=True)
+    sys.stdin.read()
+"""
+SERVERS = tuple(server.name for server in embedded.SERVERS)
 
 
 @dataclass(frozen=True)
@@ -58,16 +66,36 @@ class RunningHub:
         return json.loads(result.stdout.encode())
 
     def pids(self, name: str) -> list[int]:
-        """Return the processes of a part: web, deliveries, documents, beat or sandbox."""
+        """Return the processes of a part: web, deliveries, documents, beat or sandbox.
+
+        Those of an embedded server, postgres or redis, come without its keeper.
+        """
         parts = psutil.Process(self.supervisor).children()
-        leaders = [part for part in parts if _mark(name) in " ".join(part.cmdline())]
-        return [item.pid for part in leaders for item in (part, *part.children(recursive=True))]
+        leaders = [part for part in parts if _mark(name) in command_line(part)]
+        if name in SERVERS:
+            leaders = [server for keeper in leaders for server in keeper.children()]
+        family = [item for part in leaders for item in (part, *part.children(recursive=True))]
+        return [item.pid for item in family if command_line(item)]
 
     def kill(self, name: str) -> None:
         """Kill a part with all its processes, as a crash would."""
         pids = self.pids(name)
         assert pids, f"no {name} is running"
-        for pid in pids:
+        kill_all(pids)
+
+
+def command_line(process: psutil.Process) -> str:
+    """Return the command line of a process, nothing when it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """Kill processes, some of which may have ended meanwhile."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
@@ -81,16 +109,20 @@ def free_port() -> int:
 def _mark(name: str) -> str:
     """Return what stands in the command line of a part."""
     marks = {"web": "granian", "beat": "celery --app hub.celery:app beat", "sandbox": "hub.sandbox"}
+    marks |= {server: f"hub.services {server}" for server in SERVERS}
     return marks.get(name, f"{name}@")
 
 
 @contextmanager
 def running_hub(data_dir: Path, **settings: str) -> Iterator[RunningHub]:
     """Start a hub on a data folder, wait until it is ready, and stop it in the end."""
-    names = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}
     port = settings.get("PORT") or str(free_port())
-    environment = {name: value for name, value in os.environ.items() if name not in names}
-    environment |= {"DATA_DIR": str(data_dir), "PORT": port, "DEMO": "0", **settings}
+    environment = _without_ours() | {
+        "DATA_DIR": str(data_dir),
+        "PORT": port,
+        "DEMO": "0",
+        **settings,
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "hub.supervisor"],
         cwd=ROOT,
@@ -105,10 +137,47 @@ def running_hub(data_dir: Path, **settings: str) -> Iterator[RunningHub]:
 
 
 @contextmanager
+def running_servers(data_dir: Path) -> Iterator[None]:
+    """Have the embedded servers of a data folder kept by a process that is no hub."""
+    environment = _without_ours() | {"DATA_DIR": str(data_dir)}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", KEEP_SERVERS]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() == "running\n"
+        yield
+
+
+@contextmanager
+def running_part(name: str, data_dir: Path, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run one part alone, as a host of its own does; it leads a process group."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hub.supervisor", name],
+        cwd=ROOT,
+        env=_without_ours() | {"DATA_DIR": str(data_dir), **settings},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+@contextmanager
 def fresh_hub(**settings: str) -> Iterator[RunningHub]:
     """Start a hub on an empty data folder, which is deleted in the end."""
     with throwaway_data_dir() as data_dir, running_hub(data_dir, **settings) as hub:
         yield hub
+
+
+def _without_ours() -> dict[str, str]:
+    """Return the environment without what is ours alone."""
+    names = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}
+    return {name: value for name, value in os.environ.items() if name not in names}
 
 
 def _until_ready(process: "subprocess.Popen[str]") -> list[str]:

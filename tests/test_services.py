@@ -222,3 +222,40 @@ def test_a_server_that_cannot_start_says_why(new_dir: Path) -> None:
     expected = r"postgres did not start(.|\n)* could not access .*/postgresql\.conf"
     with pytest.raises(embedded.ServiceError, match=expected), services.running(new_dir):
         pass
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_a_server_that_is_killed_is_started_again(
+    name: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with services.running(data_dir, durable=False):
+        before = pid_of(data_dir, name)
+        time.sleep(services.PROVEN)  # what has hardly lived is given up
+        os.kill(before, signal.SIGKILL)
+        services.wait_until(lambda: name in answering(data_dir) and alive(data_dir, before), 20)
+        assert answering(data_dir) == ["postgres", "redis"]
+        assert pid_of(data_dir, name) != before
+    assert not processes_of(data_dir)
+
+
+def test_a_server_without_its_keeper_is_kept_again(data_dir: Path) -> None:
+    with services.running(data_dir, durable=False):
+        for pid, line in processes_of(data_dir).items():
+            if "hub.services postgres" in line:
+                os.kill(pid, signal.SIGKILL)
+        assert soon(lambda: not services.are_kept(data_dir))
+        services.revive(data_dir)
+        assert services.are_kept(data_dir)
+        assert answering(data_dir) == ["postgres", "redis"]
+    assert not processes_of(data_dir)
+
+
+def pid_of(data_dir: Path, name: str) -> int:
+    """Return the main process of a server."""
+    program = {"postgres": "bin/postgres -D", "redis": "valkey-server"}[name]
+    return next(pid for pid, line in processes_of(data_dir).items() if program in line)
+
+
+def alive(data_dir: Path, before: int) -> bool:
+    """Tell whether the servers run, none of them as the process of before."""
+    return before not in processes_of(data_dir)
