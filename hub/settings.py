@@ -162,17 +162,35 @@ JOURNAL_SECONDS = float(env("JOURNAL_SECONDS", "0.3"))  # 0: only when told to
 
 # PostgreSQL holds the truth
 _database = conninfo_to_dict(env("DATABASE_URL") or services.database_url(DATA_DIR))
+_names = {
+    name: _database.pop(name, None) for name in ("dbname", "user", "password", "host", "port")
+}
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": _database.get("dbname"),
-        "USER": _database.get("user"),
-        "PASSWORD": _database.get("password"),
-        "HOST": _database.get("host"),
-        "PORT": _database.get("port"),
+        "NAME": _names["dbname"],
+        "USER": _names["user"],
+        "PASSWORD": _names["password"],
+        "HOST": _names["host"],
+        "PORT": _names["port"],
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5},
+        # A host that vanished is noticed in half a minute, from both ends: it may hold locks.
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,  # milliseconds
+            "options": " ".join(
+                [
+                    "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5",
+                    "-c tcp_keepalives_count=3 -c tcp_user_timeout=30000",
+                    str(_database.pop("options", "")),
+                ]
+            ),
+            **_database,  # sslmode and whatever else the URL says
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
