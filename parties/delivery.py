@@ -26,7 +26,14 @@ from hub.ocpi import client, json
 from hub.ocpi.messages import Route
 from hub.ocpi.versions import RECEIVER
 from parties import calling, policy, quirks
-from parties.models import Delivery, Endpoint, OwnedObject, Platform, Role
+from parties.models import (
+    Delivery,
+    Endpoint,
+    OwnedObject,
+    OwnedObjectQuerySet,
+    Platform,
+    Role,
+)
 from parties.routing import hub_address
 
 logger = logging.getLogger(__name__)
@@ -107,15 +114,18 @@ def owe_everything(role: Role) -> None:
 
     What the hub itself has to tell is owed by `clientinfo.owe_all`.
     """
-    for module, model in _broadcastable():
-        owners = [kind for kind, kinds in policy.BROADCAST_TO.items() if role.role in kinds]
-        writers = policy.ALLOWED[module, RECEIVER].intersection(owners)
-        if not writers:
-            continue
-        told = model.rows().visible_to(role).filter(owner__roles__role__in=writers)
+    for module, told in broadcast_to(role):
         items, values = told.values("id", "version").distinct().query.sql_with_params()
         with connection.cursor() as cursor:
             cursor.execute(_CATCH_UP.format(items=items), [role.pk, module, *values])
+
+
+def broadcast_to(role: Role) -> Iterator[tuple[str, OwnedObjectQuerySet]]:
+    """Yield the modules that are broadcast to a role, with the objects; some may come twice."""
+    owners = [kind for kind, kinds in policy.BROADCAST_TO.items() if role.role in kinds]
+    for module, model in _broadcastable():
+        if writers := policy.ALLOWED[module, RECEIVER].intersection(owners):
+            yield module, model.rows().visible_to(role).filter(owner__roles__role__in=writers)
 
 
 def platforms_due() -> list[int]:

@@ -1,21 +1,20 @@
 """What must hold over the whole database at any time, of money and of delivery.
 
-Each check is a function that yields what breaks it; CHECKS is the list. They ask the database in
-sets, unlike verify.py, which recomputes one month by other means.
+Each check is a function that yields what breaks it; CHECKS is the list of all, with those of
+delivery (`parties/invariants.py`). They ask the database in sets, unlike verify.py, which
+recomputes one month by other means.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.apps import apps
-from django.conf import settings
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, Sum
 
 from cdrs.models import Cdr, Finding, Period
-from parties import clientinfo
-from parties.models import ClientInfo, Delivery, Platform, Role
+from parties import invariants
+from parties.invariants import Check
 from settlement.models import Cell, Document, DocumentFile, DocumentLine, Series
 
 
@@ -25,9 +24,6 @@ class Breach(NamedTuple):
     check: str
     subject: str
     text: str
-
-
-Check = Callable[[], Iterator[tuple[Any, str]]]
 
 
 def breaches() -> list[Breach]:
@@ -123,30 +119,6 @@ def credits_mirror_their_originals() -> Iterator[tuple[Any, str]]:
         yield cdr, "does not mirror the CDR it credits"
 
 
-def debts_are_of_objects() -> Iterator[tuple[Any, str]]:
-    """What a receiver is owed exists, in the wanted version at least; no more is acknowledged."""
-    for delivery in Delivery.objects.filter(acknowledged__gt=F("wanted")):
-        yield delivery, "more is acknowledged than wanted"
-    for module, model in settings.OCPI_MODELS.items():
-        objects: QuerySet[Any] = apps.get_model(model)._default_manager.filter(
-            pk=OuterRef("object_id"), version__gte=OuterRef("wanted")
-        )
-        for delivery in Delivery.objects.filter(module=module).exclude(Exists(objects)):
-            yield delivery, "the wanted version of the object does not exist"
-    for delivery in Delivery.objects.exclude(module__in=settings.OCPI_MODELS):
-        yield delivery, "the module keeps no objects"
-
-
-def roles_are_told_as_they_are() -> Iterator[tuple[Any, str]]:
-    """What the hub tells of a party in a role is the state of the platform behind it."""
-    told = {(info.owner_id, info.uid): info for info in ClientInfo.objects.all()}
-    for role in Role.objects.select_related("party", "platform"):
-        info = told.get((role.party_id, role.role))
-        status = clientinfo.STATUS[Platform.State(role.platform.state)]
-        if info is None or not info.status == info.body["status"] == status:
-            yield role, f"is not told to be {status}"
-
-
 CHECKS: tuple[Check, ...] = (
     cells_hold_every_settled_cdr,
     closed_months_are_billed_on_both_sides,
@@ -155,6 +127,5 @@ CHECKS: tuple[Check, ...] = (
     files_are_whole,
     held_cdrs_say_why,
     credits_mirror_their_originals,
-    debts_are_of_objects,
-    roles_are_told_as_they_are,
+    *invariants.CHECKS,
 )

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from hub.sandbox.faults import Fault
 from parties import alive, clientinfo, delivery
+from parties.invariants import roles_are_told_as_they_are
 from parties.models import ClientInfo, Delivery, Platform
-from settlement.invariants import roles_are_told_as_they_are
 from tests import objects
 from tests.partners import member
 from tests.speaking import invited, joined
