@@ -1,0 +1,1 @@
+"""What the hub promises, kept under load and with faults: `./ocn faults`; in part, `./ocn test`."""
