@@ -4,12 +4,15 @@ Source: OCPI 2.2.1, mod_tokens, "POST Method" of the Sender interface.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cdrs.models import Authorization, Token
+from hub import batches
 from hub.ocpi import types
 from hub.ocpi.client import only
 from hub.ocpi.errors import HubError, NotEnoughInformation, UnknownReceiver, UnknownToken
@@ -120,3 +123,9 @@ def keep(
         status_code=answer.code,
         reference=str(data.get("authorization_reference") or "")[:36],
     )
+
+
+def forget(days: int) -> int:
+    """Delete what was said more than so many days ago; return how many answers that were."""
+    before = timezone.now() - timedelta(days=days)
+    return batches.delete(Authorization.objects.filter(at__lt=before))

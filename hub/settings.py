@@ -160,6 +160,10 @@ SILENT_SECONDS = int(env("SILENT_SECONDS", "300"))  # then a platform is asked w
 JOURNAL_DAYS = int(env("JOURNAL_DAYS", "30"))
 JOURNAL_SECONDS = float(env("JOURNAL_SECONDS", "0.3"))  # 0: only when told to
 
+# How long commands with their results are kept, and what eMSPs have said of tokens
+ERRAND_DAYS = int(env("ERRAND_DAYS", "30"))
+AUTHORIZATION_DAYS = int(env("AUTHORIZATION_DAYS", "30"))
+
 # PostgreSQL holds the truth
 _database = conninfo_to_dict(env("DATABASE_URL") or services.database_url(DATA_DIR))
 _names = {
@@ -230,6 +234,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "ask push-only platforms again": {"task": "parties.reconnect", "schedule": 300.0},
     "forget old exchanges": {"task": "parties.forget_exchanges", "schedule": crontab(minute="40")},
+    "forget old commands": {"task": "parties.forget_errands", "schedule": crontab(minute="45")},
+    "forget old authorisations": {
+        "task": "cdrs.forget_authorizations",
+        "schedule": crontab(minute="50"),
+    },
     "close the months that are due": {
         "task": "settlement.close_due_periods",
         "schedule": crontab(minute="10"),

@@ -15,6 +15,8 @@ from django.utils.translation import ngettext
 
 from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
 from parties.alive_admin import AliveActions, PullInline
+from parties.backlog import BacklogPage, OwedFilter
+from parties.errand_admin import ErrandAdmin
 from parties.journal_admin import QuirkInline, messages_of
 from parties.models import ClientInfo, Delivery, Endpoint, Errand, Key, Party, Platform, Role, User
 
@@ -106,26 +108,7 @@ class PlatformAdmin(AliveActions, ReadOnlyAdmin):
         return int(platform.owed_count)
 
 
-@admin.register(Errand)
-class ErrandAdmin(ReadOnlyAdmin):
-    """Commands and the like that were passed on, and what became of them."""
-
-    list_display = ("action", "sender", "receiver", "state", "created_at", "result_at")
-    list_filter = ("module", "action", "state")
-    list_select_related = ("sender__party", "receiver__party")
-    search_fields = ("subject", "correlation_id")
-    exclude = ("response_url", "answer", "result")
-    readonly_fields = ("answered", "resulted")
-
-    @admin.display(description=_("answer"))
-    def answered(self, errand: Errand) -> SafeString:
-        """Return what the receiver answered at once."""
-        return pretty(errand.answer)
-
-    @admin.display(description=_("result"))
-    def resulted(self, errand: Errand) -> SafeString:
-        """Return what came of it."""
-        return pretty(errand.result)
+admin.site.register(Errand, ErrandAdmin)
 
 
 @admin.register(Party)
@@ -147,7 +130,7 @@ class PartyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(BacklogPage, ReadOnlyAdmin):
     """What receivers are owed, and what became of the last try."""
 
     list_display = (
@@ -162,7 +145,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "next_attempt_at",
         "last_answer",
     )
-    list_filter = ("state", "module", "receiver")
+    list_filter = ("state", OwedFilter, "module", "receiver")
     list_select_related = ("receiver__party",)
     actions = ("try_again",)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
@@ -10,7 +11,7 @@ from rest_framework.response import Response
 from hub.ocpi.client import only
 from hub.ocpi.errors import HubError, OcpiError, TimedOut
 from parties import forwarding, relay
-from parties.forwarding import Relayed
+from parties.forwarding import Outgoing, Relayed
 from parties.models import Errand
 from parties.relay import Order
 from parties.routing import Decision
@@ -32,15 +33,14 @@ class ErrandViewSet(OcpiViewSet):
 
     def entrust(self, order: Order, rewrite: Rewrite, *path: str) -> Response:
         """Pass a request on, once; `rewrite` returns what changes with the URL for results."""
-        forwarding.url_of(self.outgoing(order.sender, order.receiver))
-        try:
-            errand, url = relay.begin(order)
-        except relay.Repeated as repeated:
-            return self._again(repeated.errand)
-        forwarded_at = timezone.now()
-        answer = self._run(order, path, rewrite(url))
-        relay.note_answer(errand, answer, forwarded_at)
-        return self.relay(answer)
+        outgoing = self.outgoing(order.sender, order.receiver, *path)
+        base = forwarding.base_of(outgoing)
+        with forwarding.lane(outgoing):
+            try:
+                errand, url = relay.begin(order)
+            except relay.Repeated as repeated:
+                return self._answer_of(repeated.errand)
+            return self.relay(_run(errand, replace(outgoing, **rewrite(url)), base))
 
     def handle_exception(self, exc: Exception) -> Any:
         """Answer an error of OCPI as a rejection, unless it lists problems."""
@@ -57,20 +57,29 @@ class ErrandViewSet(OcpiViewSet):
         parts = [str(fact).encode() for fact in facts]
         return hashlib.sha256(b"\n".join([*parts, request.body])).digest()
 
-    def _run(self, order: Order, path: tuple[str, ...], changes: dict[str, Any]) -> Relayed:
-        outgoing = self.outgoing(order.sender, order.receiver, *path, **changes)
-        try:
-            return readable(forwarding.relayed(forwarding.forward(outgoing), outgoing.method))
-        except OcpiError as error:
-            return relay.rejected(error)
-
     def _again(self, errand: Errand) -> Response:
+        with forwarding.lanes.lane(errand.sender.platform, errand.receiver.platform):
+            return self._answer_of(errand)
+
+    def _answer_of(self, errand: Errand) -> Response:
+        """Return what was answered to this request when it came before."""
         self.decided(Decision(f"repeated: {errand.receiver.party}", errand.receiver))
-        with forwarding.lanes.lane(errand.receiver.platform):
-            answer = relay.answer_of(errand, self.until)
+        answer = relay.answer_of(errand, self.until)
         if answer is None:
             raise TimedOut("this request came before and has not been answered")
         return self.relay(answer)
+
+
+def _run(errand: Errand, outgoing: Outgoing, base: str) -> Relayed:
+    """Pass an errand on; note and return what is answered at once."""
+    forwarded_at = timezone.now()
+    try:
+        answer = forwarding.send(outgoing, forwarding.url_of(outgoing, base))
+        relayed = readable(forwarding.relayed(answer, outgoing.method))
+    except OcpiError as error:
+        relayed = relay.rejected(error)
+    relay.note_answer(errand, relayed, forwarded_at)
+    return relayed
 
 
 def readable(answer: Relayed) -> Relayed:

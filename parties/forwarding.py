@@ -3,13 +3,14 @@
 What goes on is what came: the tail of the path, the query and the body to the byte, under the same
 routing headers and the same correlation id. What comes back is the far side's answer, unless it is
 none. A web thread waits meanwhile (no transaction does), so the time is limited, and so is the
-number of requests that one platform, or all of them together, may keep waiting.
+number of requests that may wait: together, for one platform, and by one. The limits are those of
+one web process; with several of them a platform may have as many times its share.
 """
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -23,11 +24,11 @@ from hub.ocpi.versions import is_own
 from parties import calling
 from parties.models import Platform, Role
 
-SECONDS = 10.0
+SECONDS = 9.8  # that a caller waits at most, who gives up after 10
 UNRESERVED = "%!$&'()*+,;=:@/?~[]"  # what a query string keeps; all else in it is encoded
 PAGE_BYTES = 8 * 1024 * 1024  # of a list of another party
-EACH, TOGETHER = 6, 12  # of the 24 threads of a web process (hub/supervisor.py), which has a twin
-URGENT = (4, 4)  # of them for real-time authorisation
+TOGETHER = 10  # requests that wait at once, of the 24 threads of a web process
+URGENT = 6  # of its threads for real-time authorisation
 PATIENCE = 3  # timeouts in a row after which a platform has one lane, until it answers again
 
 
@@ -69,41 +70,71 @@ class Relayed:
 
 
 class Lanes:
-    """Counts the requests that wait in this process, per platform and together."""
+    """Counts the requests that wait in this process: together, for each platform, and by each.
 
-    def __init__(self, each: int, together: int) -> None:
-        self.each, self.together = each, together
-        self._waiting: Counter[int] = Counter()
+    Nobody takes, as caller or as receiver, more lanes than are left for the others: of ten the
+    first platform gets five, a second one three of the rest. So two that work together leave some.
+    """
+
+    def __init__(self, together: int) -> None:
+        self.together = together
+        self._callers: Counter[int] = Counter()
+        self._receivers: Counter[int] = Counter()
         self._timeouts: Counter[int] = Counter()
         self._lock = Lock()
 
+    @property
+    def share(self) -> int:
+        """Return the most that one platform can have."""
+        return (self.together + 1) // 2
+
     @contextmanager
-    def lane(self, platform: Platform) -> Iterator[None]:
-        """Take a lane to a platform; raises NotConnected at once when none is free."""
-        self._enter(platform)
+    def lane(self, caller: Platform, receiver: Platform) -> Iterator[None]:
+        """Take a lane from one platform to another.
+
+        Raises NotConnected at once when none is free for them.
+        """
+        self._enter(caller, receiver)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._callers[caller.pk] -= 1
+                self._receivers[receiver.pk] -= 1
+
+    @contextmanager
+    def timed(self, receiver: Platform) -> Iterator[None]:
+        """Count the timeouts in a row of a platform that is called meanwhile."""
         timeouts = 0
         try:
             yield
         except TimedOut:
-            timeouts = 1
+            timeouts = self._timeouts[receiver.pk] + 1
             raise
         finally:
-            with self._lock:
-                self._waiting[platform.pk] -= 1
-                self._timeouts[platform.pk] = timeouts and self._timeouts[platform.pk] + 1
+            self._timeouts[receiver.pk] = timeouts
 
-    def _enter(self, platform: Platform) -> None:
+    def _enter(self, caller: Platform, receiver: Platform) -> None:
         with self._lock:
-            waiting, hangs = self._waiting[platform.pk], self._timeouts[platform.pk] >= PATIENCE
-            if waiting >= (1 if hangs else self.each):
-                raise NotConnected(f"{platform} leaves {waiting} requests waiting already")
-            if self._waiting.total() >= self.together:
-                raise NotConnected("too many requests wait for partners, try again in a minute")
-            self._waiting[platform.pk] += 1
+            left = self.together - self._callers.total()
+            waiting, asking = self._receivers[receiver.pk], self._callers[caller.pk]
+            hangs = self._timeouts[receiver.pk] >= PATIENCE
+            if left < 1:
+                raise NotConnected("too many requests wait for partners: try again in a moment")
+            if waiting >= (1 if hangs else left):
+                raise NotConnected(
+                    f"{receiver} leaves {waiting} requests waiting already: try again in a moment"
+                )
+            if asking >= left:
+                raise NotConnected(
+                    f"{caller} has {asking} requests waiting already: await an answer first"
+                )
+            self._callers[caller.pk] += 1
+            self._receivers[receiver.pk] += 1
 
 
-lanes = Lanes(EACH, TOGETHER)
-urgent = Lanes(*URGENT)
+lanes = Lanes(TOGETHER)
+urgent = Lanes(URGENT)
 
 
 def lanes_of(outgoing: Outgoing) -> Lanes:
@@ -112,51 +143,60 @@ def lanes_of(outgoing: Outgoing) -> Lanes:
     return urgent if authorize else lanes
 
 
+def lane(outgoing: Outgoing) -> AbstractContextManager[None]:
+    """Take a lane for a request; raises NotConnected at once when none is free."""
+    return lanes_of(outgoing).lane(outgoing.sender.platform, outgoing.receiver.platform)
+
+
 def forward(outgoing: Outgoing) -> client.Answer:
     """Pass a request on and return the answer, whatever it says.
 
     Raises NotConnected (4003), TimedOut (4002), or HubError (4000) where the platform does not
     offer the interface.
     """
+    return call(outgoing, url_of(outgoing))
+
+
+def base_of(outgoing: Outgoing) -> str:
+    """Return where the receiver offers the interface of a request; raises as `forward` does."""
     platform = outgoing.receiver.platform
-    return call(platform, outgoing, url_of(outgoing))
+    return calling.endpoint_of(platform, outgoing.module, outgoing.interface)
 
 
-def url_of(outgoing: Outgoing) -> str:
-    """Return the URL that a request goes on to, at the same interface of the receiver."""
-    base = calling.endpoint_of(outgoing.receiver.platform, outgoing.module, outgoing.interface)
+def url_of(outgoing: Outgoing, base: str = "") -> str:
+    """Return the URL that a request goes on to; `base` is what `base_of` returns."""
+    base = base or base_of(outgoing)
     query = quote(outgoing.query, safe=UNRESERVED, encoding="latin-1")
     return client.join(base, *outgoing.path) + (f"?{query}" if query else "")
 
 
-def call(
-    platform: Platform, outgoing: Outgoing, url: str, *, secret: bool = False
-) -> client.Answer:
-    """Call any URL of a platform on behalf of somebody who waits; raises as `forward` does.
+def call(outgoing: Outgoing, url: str) -> client.Answer:
+    """Call any URL of the receiver on behalf of somebody who waits; raises as `forward` does."""
+    with lane(outgoing):
+        return send(outgoing, url)
 
-    A `secret` URL is a capability, which the journal does not show.
-    """
+
+def send(outgoing: Outgoing, url: str) -> client.Answer:
+    """Call any URL of the receiver, in a lane that is taken already."""
+    platform = outgoing.receiver.platform
     if is_own(url):
         raise HubError(f"{platform} names a URL of the hub itself")
     seconds = outgoing.until - time.monotonic()
     if seconds <= 0:
         raise TimedOut("the time for this request is over")
-    with lanes_of(outgoing).lane(platform):
-        return calling.ask(
-            platform,
-            calling.Call(
-                outgoing.method,
-                url,
-                module=outgoing.module,
-                interface=outgoing.interface,
-                body=outgoing.content,
-                route=outgoing.route,
-                ids=outgoing.ids.next(),
-                seconds=seconds,
-                secret=secret,
-                largest=PAGE_BYTES if outgoing.method == "GET" else egress.BODY_LIMIT,
-            ),
-        )
+    message = calling.Call(
+        outgoing.method,
+        url,
+        module=outgoing.module,
+        interface=outgoing.interface,
+        body=outgoing.content,
+        route=outgoing.route,
+        ids=outgoing.ids.next(),
+        seconds=seconds,
+        largest=PAGE_BYTES if outgoing.method == "GET" else egress.BODY_LIMIT,
+    )
+    with lanes_of(outgoing).timed(platform):
+        return calling.ask(platform, message)
 
 
 def relayed(answer: client.Answer, method: str, *, missing: int = 0) -> Relayed:

@@ -138,10 +138,7 @@ class ExchangeAdmin(ReadOnlyAdmin):
     @admin.display(description=_("correlation id"))
     def correlation(self, item: Exchange) -> SafeString:
         """Return the id with a link to everything of the same chain."""
-        url = reverse("admin:parties_exchange_changelist")
-        return format_html(
-            '<a href="{}?q={}">{}</a>', url, item.correlation_id, item.correlation_id
-        )
+        return exchanges_of(item.correlation_id)
 
     @admin.display(description=_("request"))
     def request_as_json(self, item: Exchange) -> SafeString:
@@ -178,6 +175,12 @@ def found_by(term: str) -> Q:
     driver = masked[1] if (masked := _MASKED.fullmatch(term)) else keys.pseudonym(term)
     ids = Q(request_id=term) | Q(correlation_id=term)
     return ids | Q(path__contains=term) | Q(drivers__contains=[driver])
+
+
+def exchanges_of(correlation_id: str) -> SafeString:
+    """Return a correlation id with a link to the exchanges of its chain."""
+    url = reverse("admin:parties_exchange_changelist")
+    return format_html('<a href="{}?q={}">{}</a>', url, correlation_id, correlation_id)
 
 
 def messages_of(platform: Platform) -> SafeString:

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from hub import egress
+from hub import batches, egress
 from hub.ocpi.errors import Invalid, NotFound, OcpiError
 from hub.ocpi.versions import is_own
 from hub.states import WrongState
@@ -147,6 +147,15 @@ def awaited(secret: str) -> Errand:
     if errand is None:
         raise NotFound("nothing is awaited here (any more)")
     return errand
+
+
+def forget(days: int) -> int:
+    """Delete errands, and their results, so many days after they came; return how many.
+
+    A reservation stays until so long after its end.
+    """
+    before = timezone.now() - timedelta(days=days) + LIFE
+    return batches.delete(Errand.objects.filter(expires_at__lt=before))
 
 
 def _host(url: str) -> str:

@@ -15,6 +15,7 @@ from parties import (
     keys,
     pulling,
     registration,
+    relay,
     results,
     waking,
 )
@@ -86,6 +87,12 @@ def reconnect() -> None:
 def forget_exchanges() -> None:
     """Delete from the message journal what is older than it is kept."""
     journal.purge(settings.JOURNAL_DAYS, timezone.now())
+
+
+@shared_task(name="parties.forget_errands")
+def forget_errands() -> None:
+    """Delete the errands that are older than they are kept."""
+    relay.forget(settings.ERRAND_DAYS)
 
 
 def _try_again(platform: Platform) -> None:

@@ -222,7 +222,7 @@ class OcpiViewSet(ViewSet):
 
     def relay_page(self, outgoing: Outgoing, url: str) -> Response:
         """Return a page of another party's list, which is at a URL of its platform."""
-        answer = forwarding.call(outgoing.receiver.platform, outgoing, url)
+        answer = forwarding.call(outgoing, url)
         relayed = forwarding.relayed(answer, "GET")
         headers = far_pages.headers(relayed, outgoing, url)
         return self.relay(far_pages.listed(relayed, outgoing), headers)

@@ -45,6 +45,9 @@ REPLIES = {
     Fault.HANG: Reply(500, b"", fault=Fault.HANG),
     Fault.GARBAGE: Reply(200, b"<!doctype html><title>It works!</title>"),
     Fault.CLOSE: Reply(500, b"", fault=Fault.CLOSE),
+    Fault.NOISE: Reply(500, b"", fault=Fault.NOISE),
+    Fault.HUGE: Reply(200, b"", fault=Fault.HUGE),
+    Fault.REDIRECT: Reply(302, b"", {"Location": "elsewhere"}),
 }
 
 

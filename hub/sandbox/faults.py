@@ -11,8 +11,12 @@ class Fault(Enum):
     OK = "ok"
     ERROR500 = "error500"  # HTTP 500 and no envelope
     HANG = "hang"  # takes the request and never answers
-    DRIP = "drip"  # answers a byte at a time
+    DRIP = "drip"  # sends the body of its answer a byte at a time
+    DRIP_HEAD = "drip_head"  # sends all of its answer a byte at a time
     GARBAGE = "garbage"  # HTTP 200 and HTML
+    NOISE = "noise"  # bytes that are no HTTP
+    HUGE = "huge"  # an answer of 64 MiB
+    REDIRECT = "redirect"  # HTTP 302 to a place that does the same
     REFUSE = "refuse"  # an envelope with 2001
     NOT_FOUND = "not_found"  # HTTP 404 in an envelope
     UNAUTHORIZED = "unauthorized"  # HTTP 401

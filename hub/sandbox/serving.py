@@ -21,6 +21,9 @@ from hub.sandbox.inbox import Received
 logger = logging.getLogger(__name__)
 HANG_SECONDS = 120.0
 DRIP_SECONDS = 0.2  # per byte
+HUGE = 64 * 1024 * 1024  # bytes
+SPACE = b" " * 65536
+NOISE = bytes(range(256)) * 2
 
 
 @dataclass(frozen=True)
@@ -110,14 +113,25 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Answer the request."""
         reply = self.server.application(self._received())
-        if reply.fault in {Fault.HANG, Fault.CLOSE}:
-            self._leave(HANG_SECONDS if reply.fault is Fault.HANG else 0)
-            return
-        self._head(reply)
-        if reply.fault is Fault.DRIP:
-            self._drip(reply.content)
-        else:
-            self.wfile.write(reply.content)
+        match reply.fault:
+            case Fault.HANG:
+                self._leave(HANG_SECONDS)
+            case Fault.CLOSE:
+                self._leave(0)
+            case Fault.NOISE:
+                self.wfile.write(NOISE)
+                self._leave(0)
+            case Fault.HUGE:
+                self._head(reply, HUGE)
+                self._pour(HUGE)
+            case Fault.DRIP_HEAD:
+                self._drip(b"HTTP/1.1 200 OK\r\n" + b"X-Drop: drip\r\n" * 1000)
+            case Fault.DRIP:
+                self._head(reply, len(reply.content))
+                self._drip(reply.content)
+            case _:
+                self._head(reply, len(reply.content))
+                self.wfile.write(reply.content)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
@@ -135,12 +149,12 @@ class Handler(BaseHTTPRequestHandler):
             content=self.rfile.read(length),
         )
 
-    def _head(self, reply: Reply) -> None:
+    def _head(self, reply: Reply, length: int) -> None:
         self.send_response(reply.status)
         headers = {"Content-Type": "application/json", **reply.headers}
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.content)))
+        self.send_header("Content-Length", str(length))
         self.end_headers()
 
     def _leave(self, seconds: float) -> None:
@@ -149,6 +163,11 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _pour(self, length: int) -> None:
+        """Send so many bytes, as fast as they are taken."""
+        for _ in range(0, length, len(SPACE)):
+            self.wfile.write(SPACE)
 
     def _drip(self, content: bytes) -> None:
         deadline = time.monotonic() + HANG_SECONDS

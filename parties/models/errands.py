@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -120,7 +121,8 @@ class Errand(Stateful):
             ),
         ]
         indexes = [
-            models.Index(fields=["module", "action", "subject"], name="errand_by_subject"),
+            models.Index(Upper("subject"), "module", "action", name="errand_about"),
+            models.Index(fields=["correlation_id"], name="errand_by_correlation"),
             models.Index(fields=["expires_at"], name="errand_by_expiry"),
             models.Index(  # what is brought next
                 fields=["next_attempt_at"],

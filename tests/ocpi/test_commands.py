@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -256,6 +257,10 @@ def test_a_connector_is_named_where_it_must_be_and_with_its_evse(
         (Fault.UNAUTHORIZED, 4003, Errand.State.TIMEOUT),
         (Fault.ERROR500, 4000, Errand.State.TIMEOUT),
         (Fault.GARBAGE, 4000, Errand.State.TIMEOUT),
+        (Fault.DRIP_HEAD, 4002, Errand.State.TIMEOUT),
+        (Fault.NOISE, 4003, Errand.State.TIMEOUT),
+        (Fault.HUGE, 4003, Errand.State.TIMEOUT),
+        (Fault.REDIRECT, 4000, Errand.State.TIMEOUT),
     ],
 )
 @pytest.mark.usefixtures("impatient")
@@ -320,26 +325,75 @@ def test_an_answer_is_made_readable(
     assert (answer.http, answer.code, answer.data) == (200, code, shown)
 
 
+def platforms(number: int) -> list[Platform]:
+    return [Platform(pk=pk, name=f"Platform {pk}") for pk in range(1, number + 1)]
+
+
+def taken(
+    stack: ExitStack, lanes: forwarding.Lanes, caller: Platform, receiver: Platform
+) -> tuple[int, str]:
+    """Take as many lanes as there are; return how many that were, and why no more."""
+    for count in range(100):
+        try:
+            stack.enter_context(lanes.lane(caller, receiver))
+        except forwarding.NotConnected as refusal:
+            return count, str(refusal)
+    raise AssertionError("there is no end to it")
+
+
 @pytest.mark.ocpi("X-07")
-def test_a_cpo_that_hangs_does_not_keep_more_than_its_share_waiting(db: None) -> None:
-    one, other = Platform(pk=1, name="One"), Platform(pk=2, name="Other")
-    lanes = forwarding.Lanes(each=2, together=3)
-    with lanes.lane(one), lanes.lane(one):
-        with pytest.raises(forwarding.NotConnected, match="One"), lanes.lane(one):
+def test_a_cpo_that_hangs_does_not_keep_more_than_its_share_waiting() -> None:
+    hanging, other, *callers = platforms(9)
+    lanes = forwarding.Lanes(10)
+    with ExitStack() as stack:
+        found = [taken(stack, lanes, caller, hanging) for caller in callers]
+        assert sum(count for count, _ in found) == lanes.share == 5
+        assert "Platform 1 leaves 5 requests waiting" in found[-1][1]
+        with lanes.lane(callers[-1], other):
             pass
-        with (
-            lanes.lane(other),
-            pytest.raises(forwarding.NotConnected, match="many"),
-            lanes.lane(other),
-        ):
+
+
+@pytest.mark.ocpi("X-07")
+def test_one_caller_does_not_take_more_than_its_share_either() -> None:
+    greedy, other, *receivers = platforms(9)
+    lanes = forwarding.Lanes(10)
+    with ExitStack() as stack:
+        found = [taken(stack, lanes, greedy, receiver) for receiver in receivers]
+        assert sum(count for count, _ in found) == 5
+        assert "Platform 1 has 5 requests waiting" in found[-1][1]
+        with lanes.lane(other, receivers[-1]):
             pass
+
+
+@pytest.mark.ocpi("X-07")
+def test_two_that_work_together_leave_lanes_for_others() -> None:
+    one, two, three, four = platforms(4)
+    lanes = forwarding.Lanes(10)
+    with ExitStack() as stack:
+        counts = [taken(stack, lanes, *pair)[0] for pair in ((one, two), (two, one), (one, two))]
+        assert counts == [5, 3, 0]
+        for _ in range(100):  # a queue of honest callers
+            with lanes.lane(three, four):
+                pass
+        assert taken(stack, lanes, three, four)[0] == 1
+        assert taken(stack, lanes, four, three)[0] == 1
+        assert "too many" in taken(stack, lanes, *platforms(6)[4:])[1]
+    assert not lanes._callers.total()
+    assert not lanes._receivers.total()
+
+
+@pytest.mark.ocpi("X-07")
+def test_who_has_hung_for_a_while_has_one_lane_until_it_answers() -> None:
+    caller, hanging = platforms(2)
+    lanes = forwarding.Lanes(10)
     for _ in range(forwarding.PATIENCE):
-        with pytest.raises(forwarding.TimedOut), lanes.lane(one):
+        with pytest.raises(forwarding.TimedOut), lanes.timed(hanging):
             raise forwarding.TimedOut("it hangs")
-    with lanes.lane(one), pytest.raises(forwarding.NotConnected, match="One"), lanes.lane(one):
-        pass
-    with lanes.lane(one), lanes.lane(one):
-        pass
+    with ExitStack() as stack:
+        assert taken(stack, lanes, caller, hanging)[0] == 1
+        with lanes.timed(hanging):
+            pass
+        assert taken(stack, lanes, caller, hanging)[0] == 4
 
 
 @pytest.mark.ocpi("X-07")
@@ -347,8 +401,21 @@ def test_what_waits_leaves_threads_of_a_web_process_for_all_else() -> None:
     from hub.rsgi import THREADS
     from parties.handshake import SEATS
 
-    assert forwarding.EACH * 2 <= forwarding.TOGETHER
-    assert forwarding.TOGETHER + forwarding.URGENT[1] + SEATS <= THREADS - 6
+    assert forwarding.TOGETHER + forwarding.URGENT + SEATS <= THREADS - 6
+
+
+@pytest.mark.ocpi("X-07", "M-08")
+def test_a_command_without_a_lane_is_refused_and_may_be_given_again(
+    cpo: Partner, emsp: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crowded:
+        crowded.setattr(forwarding, "lanes", forwarding.Lanes(0))
+        answer = start(emsp)
+    assert (answer.http, answer.code, answer.data) == (200, 4003, REJECTED)
+    assert "try again in a moment" in answer.message
+    assert heard(cpo) == []
+    assert not Errand.objects.exists()
+    assert start(emsp).data["result"] == "ACCEPTED"
 
 
 # Where the result goes
@@ -591,10 +658,11 @@ def test_of_many_same_requests_at_once_one_is_passed_on(cpo: Partner, emsp: Part
     def say() -> client.Answer:
         return InProcess()("POST", url, peer=peer, body=body, ids=Ids("one"), seconds=5)
 
-    answers = at_once(*[say] * 6)
+    number = forwarding.lanes.share
+    answers = at_once(*[say] * number)
     assert [(answer.code, answer.data) for answer in answers] == [
         (1000, {"result": "ACCEPTED", "timeout": 30})
-    ] * 6
+    ] * number
     assert len(heard(cpo)) == 1
 
 
