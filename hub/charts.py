@@ -83,7 +83,7 @@ def _legend(series: Sequence[str]) -> Iterator[SafeString]:
     for number, name in enumerate(series, 1):
         yield _rectangle(left, 4, 12, 12, f"series-{number}")
         yield _text(left + 18, 14, name)
-        left += 40 + 8 * len(name)
+        left += 44 + 7 * len(name)
 
 
 def _scale(highest: int, bottom: int) -> Iterator[SafeString]:

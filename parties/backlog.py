@@ -7,7 +7,7 @@ not what there is.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -18,6 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -64,6 +65,16 @@ class Backlog:
         return min((item.since for item in self.owed.values() if item.since), default=None)
 
     @property
+    def age(self) -> str:
+        """Return for how long the oldest of it has been owed."""
+        return ago(self.since)
+
+    @property
+    def heard(self) -> str:
+        """Return how long ago the platform was heard of."""
+        return ago(self.platform.heard_at)
+
+    @property
     def given_up(self) -> tuple[Owed, Owed]:
         """Return what waits for a person, and what was refused."""
         return self.parked, self.refused
@@ -78,6 +89,14 @@ class Backlog:
     def url(self) -> str:
         """Return the page of the platform."""
         return reverse("admin:parties_platform_change", args=[self.platform.pk])
+
+
+def ago(at: datetime | None) -> str:
+    """Return how long ago something was, in words."""
+    if at is None:
+        return ""
+    recent = timezone.now() - at < timedelta(minutes=1)
+    return str(_("less than a minute")) if recent else timesince(at)
 
 
 def backlogs() -> list[Backlog]:
@@ -146,15 +165,12 @@ def chart(found: Sequence[Backlog]) -> charts.Bars:
     """Return the chart of the partners that are owed most."""
     owed = [item for item in found if item.total]
     most = sorted(owed, key=lambda item: -item.total)[:CHARTED]
-    total, partners = sum(item.total for item in owed), len(owed)
-    text = ngettext(
-        "%(total)d object is owed to %(partners)d partner(s)",
-        "%(total)d objects are owed to %(partners)d partner(s)",
-        total,
-    )
+    total = sum(item.total for item in owed)
+    objects = ngettext("%d object is owed", "%d objects are owed", total) % total
+    partners = ngettext("to %d partner", "to %d partners", len(owed)) % len(owed)
     return charts.Bars(
         str(_("What is owed, by partner")),
-        text % {"total": total, "partners": partners},
+        f"{objects} {partners}",
         [str(name) for name in NAMES.values()],
         [
             charts.Row(str(item.platform), [item.owed[kind].count for kind in NAMES], item.url)

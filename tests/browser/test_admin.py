@@ -18,6 +18,8 @@ PAGES = [
     "parties/platform/connect/",
     "parties/party/",
     "parties/delivery/",
+    "parties/delivery/backlog/",
+    "parties/errand/",
     "parties/clientinfo/",
     "parties/user/",
     "settlement/document/",
