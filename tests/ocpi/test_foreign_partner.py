@@ -113,7 +113,7 @@ def test_the_handshake_with_both_its_sides(foreign: Foreign):
 @pytest.mark.ocpi("C-13", "C-15")
 def test_the_hub_registers_itself_with_another_of_its_kind(hub: RunningHub):
     """Its PUT of credentials has a fault of its own: what was before goes on."""
-    with running("PYH") as url:
+    with running("PYH") as (url, _):
         partner = Foreign(hub, url)
         partner.knows("invitation-to-the-hub")
         where = ["--url", f"{url}/ocpi/versions", "--token", "invitation-to-the-hub"]
