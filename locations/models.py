@@ -1,6 +1,7 @@
 """Locations with their EVSEs and connectors, and tariffs, kept as received."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
@@ -70,9 +71,14 @@ class Location(OwnedObject):
         """Tell whether it was not in its owner's list, and has not come by push since."""
         return self.missing_since is not None and self.missing_since > self.received_at
 
+    @classmethod
+    def open(cls, body: Mapping[str, Any]) -> bool:
+        """Tell whether everybody may know of it."""
+        return bool(body["publish"])
+
     def audience(self, everybody: RoleQuerySet) -> RoleQuerySet:
         """Return who is told of it, which may depend on their drivers."""
-        if self.body["publish"]:
+        if self.open(self.body):
             return everybody
         allowed = Value(self.body.get("publish_allowed_to") or [], ExactJSONField())
         return everybody.filter(IsAllowed(allowed, F("party_id")), role__in=Role.WITH_DRIVERS)
@@ -110,6 +116,11 @@ class Tariff(OwnedObject):
         ]
 
     COLUMNS = ("currency",)
+
+    @classmethod
+    def open(cls, body: Mapping[str, Any]) -> bool:
+        """Tell that everybody may know of it."""
+        return True
 
     @property
     def deleted(self) -> bool:

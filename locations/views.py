@@ -1,5 +1,6 @@
 """Locations and tariffs over OCPI."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -72,8 +73,8 @@ class LocationReceiver(Parts, ReceiverViewSet):
 
     def target(self, owner: Role, uid: str, body: Body) -> tuple[owned.Place, str]:
         """Return the location that a path begins with, and the rest of the path."""
-        location, tail = parts.split(Location.objects.filter(owner=owner.party_id), uid)
-        return self.place(owner, location), tail
+        location, tail = parts.split(owner.party_id, uid)
+        return replace(self.place(owner, location.uid), seen=location), tail
 
     def stored(self, owner: Role, uid: str) -> Any:
         """Return the location, EVSE or connector that a path names."""

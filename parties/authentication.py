@@ -1,17 +1,23 @@
-"""From a token to the platform that holds it."""
+"""From a token to the platform that holds it, and to the parties behind that.
 
+All of it is read in one round trip, and anew for each request: a token that was revoked a moment
+ago opens nothing, and a role that was withdrawn speaks for nobody.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db import transaction
-from django.db.models import Q
+import msgspec
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from hub import locks
+from hub import locks, statements
 from hub.ocpi.errors import Unauthorized
+from hub.statements import Columns
 from parties import alive, keys
-from parties.models import Key, Platform
+from parties.models import Key, Party, Platform, Role
 
 HANDSHAKE = 0x0C9F  # the advisory locks of handshakes: (HANDSHAKE, platform)
 _SAME_ANSWER = "unknown or expired token"
@@ -19,12 +25,13 @@ _SAME_ANSWER = "unknown or expired token"
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is calling: the platform, the key it showed, and the form the token came in."""
+    """Who is calling: the platform with its roles, the key it showed, and how the token came."""
 
     platform: Platform
     key: Key
     token_form: str
     token: str
+    roles: tuple[Role, ...]
 
     @property
     def is_authenticated(self) -> bool:
@@ -51,18 +58,24 @@ def find(header: str) -> Caller:
     if not header:
         raise Unauthorized("Authorization: Token <credentials token> is missing")
     tokens = {keys.digest(token): (token, form) for token, form in keys.candidates(header)}
-    key = (
-        Key.objects.select_related("platform")
-        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now()))
-        .filter(digest__in=tokens, used_at__isnull=True)
-        .exclude(platform__state=Platform.State.SUSPENDED)
-        .first()
-    )
-    if key is None:
+    found = statements.first_rows(_CALLER, [list(tokens), timezone.now()])
+    if not found:
         raise Unauthorized(_SAME_ANSWER)
+    *values, roles = found[0]
+    key, platform = _KEY.made(values[: len(_KEY)]), _PLATFORM.made(values[len(_KEY) :])
+    key.platform = platform
     token, form = tokens[bytes(key.digest)]
     keys.note_use(key)
-    return Caller(key.platform, key, form, token)
+    return Caller(platform, key, form, token, tuple(_roles(platform, roles)))
+
+
+def _roles(platform: Platform, text: str) -> Iterator[Role]:
+    """Make a platform's roles of what the statement tells of them, each with its party."""
+    for pk, kind, *party in msgspec.json.decode(text):
+        role = Role(pk=pk, role=kind, platform=platform)
+        role.party = Party.from_db(DEFAULT_DB_ALIAS, _OF_PARTY, party)
+        role._state.adding, role._state.db = False, DEFAULT_DB_ALIAS
+        yield role
 
 
 def admit(caller: Caller) -> None:
@@ -95,3 +108,20 @@ def _promoted(caller: Caller) -> bool:
     caller.key.refresh_from_db()
     keys.note_use(caller.key)
     return True
+
+
+_KEY, _PLATFORM = Columns(Key, "key"), Columns(Platform, "platform")
+_OF_PARTY = ("id", "country_code", "party_id", "name")  # the rest is read when it is asked for
+_CALLER = f"""
+    SELECT {_KEY.text}, {_PLATFORM.text}, (
+        SELECT coalesce(jsonb_agg(jsonb_build_array(
+            role.id, role.role, {", ".join(f"party.{name}" for name in _OF_PARTY)}
+        ) ORDER BY role.id), '[]')
+        FROM parties_role AS role JOIN parties_party AS party ON party.id = role.party_id
+        WHERE role.platform_id = platform.id)
+    FROM parties_key AS key JOIN parties_platform AS platform ON platform.id = key.platform_id
+    WHERE key.digest = ANY(%s::bytea[]) AND key.used_at IS NULL
+        AND (key.expires_at IS NULL OR key.expires_at > %s::timestamptz)
+        AND platform.state <> 'suspended'
+    ORDER BY key.id LIMIT 1
+"""  # noqa: S608 - names of columns only

@@ -440,7 +440,7 @@ def _broadcastable() -> Iterator[tuple[str, type[OwnedObject]]]:
             yield module, apps.get_model(label)
 
 
-_OWED = """
+OWED = """
     INSERT INTO parties_delivery (receiver_id, module, object_id, wanted, acknowledged,
         state, attempts, owed_since, next_attempt_at, last_answer)
     SELECT {what}, 0, 'live', 0, now(), now(), ''
@@ -451,8 +451,8 @@ _OWED = """
         owed_since = CASE WHEN parties_delivery.acknowledged < parties_delivery.wanted
             THEN parties_delivery.owed_since ELSE EXCLUDED.owed_since END
 """
-_OWE = _OWED.format(what="receiver, %s, %s, %s", whence="unnest(%s::bigint[]) AS receiver")
+_OWE = OWED.format(what="receiver, %s, %s, %s", whence="unnest(%s::bigint[]) AS receiver")
 _CATCH_UP = f"""
-    {_OWED.format(what="%s, %s, item.id, item.version", whence="({items}) AS item")}
+    {OWED.format(what="%s, %s, item.id, item.version", whence="({items}) AS item")}
     WHERE parties_delivery.wanted < EXCLUDED.wanted
 """

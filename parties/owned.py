@@ -5,7 +5,7 @@ Shared by locations, tariffs, tokens and sessions. Source: OCPI 2.2.1, transport
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -19,9 +19,10 @@ from django.db.models import QuerySet
 
 from hub.ocpi import times
 from hub.ocpi.errors import Invalid, NotFound
-from parties import delivery, merging, routing, waking
+from parties import delivery, merging, routing, storing, waking
 from parties.merging import Amendment
 from parties.models import Delivery, OwnedObject, OwnedObjectQuerySet, Party, Role, RoleQuerySet
+from parties.storing import Written
 
 logger = logging.getLogger(__name__)
 CLOCK_SKEW = timedelta(minutes=15)
@@ -49,13 +50,15 @@ class Kept:
 class Place:
     """Where an object is kept: its model, its owner in the role in which it speaks, its id.
 
-    `identity` are further columns that tell it from others.
+    `identity` are further columns that tell it from others; `seen` is the object, if it has just
+    been read.
     """
 
     model: type[OwnedObject]
     owner: Role
     uid: str
     identity: Mapping[str, Any] = field(default_factory=dict)
+    seen: OwnedObject | None = None
 
     def rows(self) -> OwnedObjectQuerySet:
         """Return the object, if there is one, deleted or not."""
@@ -92,8 +95,12 @@ class Push:
         identity = {name: self.body[name] for name in self.model.IDENTITY}
         return Place(self.model, self.owner, self.uid, identity)
 
+    @property
+    def told(self) -> bool:
+        """Tell whether the owner itself says when it changed the object."""
+        return not isinstance(self.raw, dict) or bool(self.raw.get("last_updated"))
 
-@transaction.atomic
+
 def put(push: Push) -> Kept:
     """Store a pushed object and owe it to its receivers, who are woken after the commit.
 
@@ -101,6 +108,17 @@ def put(push: Push) -> Kept:
     again. Raises Invalid when `last_updated` lies more than 15 minutes ahead.
     """
     stamp = last_updated(push.body)
+    if push.model.open(push.body):
+        values = {"uid": push.uid, **push.place.identity, **_values(push, stamp)}
+        written = storing.put(push.model, push.owner, values, newest=not push.told)
+        if written:
+            return _woken(written, Change.CREATED if written.created else Change.REPLACED)
+    return _put_under_lock(push, stamp)
+
+
+@transaction.atomic
+def _put_under_lock(push: Push, stamp: datetime) -> Kept:
+    """Store a pushed object, looking first at what there is."""
     delivery.share_network()
     item = push.place.locked()
     if item is None and (item := _inserted(push, stamp)):
@@ -109,28 +127,60 @@ def put(push: Push) -> Kept:
     return _owed(item, push, _replaced(item, push, stamp))
 
 
-@transaction.atomic
 def amend(place: Place, amendment: Amendment, missing: type[NotFound] = NotFound) -> Kept:
     """Change a part of a stored object, and owe the change to its receivers.
 
-    The row is locked before it is looked at, so that changes at once come one after the other.
-    What is older than the part as it is stored changes nothing. Raises `missing` when there is no
-    such object or part, Invalid when the part would not be valid afterwards.
+    Changes at once come one after the other: an object that has been seen is replaced only if
+    nobody was quicker, and else looked at once more, with its row locked. What is older than the
+    part as it is stored changes nothing. Raises `missing` when there is no such object or part,
+    Invalid when the part would not be valid afterwards.
     """
     last_updated(amendment.body)
+    if place.seen and (kept := _amend_seen(place.seen, place, amendment, missing)):
+        return kept
+    return _amend_under_lock(place, amendment, missing)
+
+
+def _amend_seen(
+    item: OwnedObject, place: Place, amendment: Amendment, missing: type[NotFound]
+) -> Kept | None:
+    """Change a part of an object as it was seen; None when that takes the lock of its row."""
+    push, new = _amendment(item, place, amendment, missing)
+    if push is None:
+        return Kept(Change.STALE)
+    if not place.model.open(push.body) or not place.model.open(item.body):
+        return None
+    stamp = last_updated(push.body)
+    if unchanged := _not_taken(item, push, stamp):
+        return unchanged
+    written = storing.replace(item, place.owner, _values(push, stamp))
+    return _woken(written, Change.CREATED if new else Change.REPLACED) if written else None
+
+
+@transaction.atomic
+def _amend_under_lock(place: Place, amendment: Amendment, missing: type[NotFound]) -> Kept:
     delivery.share_network()
     item = place.locked()
+    push, new = _amendment(item, place, amendment, missing)
+    if push is None:
+        return Kept(Change.STALE)
+    kept = _owed(item, push, _replaced(item, push, last_updated(push.body)))
+    return replace(kept, change=Change.CREATED) if new else kept
+
+
+def _amendment(
+    item: OwnedObject | None, place: Place, amendment: Amendment, missing: type[NotFound]
+) -> tuple[Push | None, bool]:
+    """Return the object as it is after a change, None when that is older, and if a part is new."""
     path = None if item is None or item.deleted else amendment.path(item.body)
-    if path is None:
+    if item is None or path is None:
         raise missing("there is no such object yet: put it first")
     part = merging.part_at(item.body, path)
     if merging.is_older(amendment.body, part):
-        return Kept(Change.STALE)
+        return None, False
     body = _amended(item, amendment, path)
     change = amendment.change(path, item.body, body)
-    push = Push(place.model, place.owner, body, change=change)
-    kept = _owed(item, push, _replaced(item, push, last_updated(body)))
-    return replace(kept, change=Change.CREATED) if part is None else kept
+    return Push(place.model, place.owner, body, change=change), part is None
 
 
 @transaction.atomic
@@ -159,9 +209,18 @@ def owe(item: OwnedObject, receivers: RoleQuerySet) -> int:
     if not pairs:
         return 0
     delivery.owe(item, [role for role, _ in pairs])
-    platforms = sorted({platform for _, platform in pairs})
-    transaction.on_commit(partial(waking.wake, platforms))
+    _wake({platform for _, platform in pairs})
     return len(pairs)
+
+
+def _wake(platforms: Iterable[int]) -> None:
+    transaction.on_commit(partial(waking.wake, sorted(platforms)))
+
+
+def _woken(written: Written, change: Change) -> Kept:
+    """Wake the drains for what was written; say what became of the push."""
+    _wake(written.awake)
+    return Kept(change, receivers=written.receivers)
 
 
 def find(module: str, owner: Party) -> QuerySet[Any]:
@@ -224,15 +283,9 @@ def _inserted(push: Push, stamp: datetime) -> OwnedObject | None:
 
 def _replaced(item: OwnedObject, push: Push, stamp: datetime) -> Kept:
     """Replace the row's content, unless that is older or the same; a deleted object comes back."""
-    told = not isinstance(push.raw, dict) or bool(push.raw.get("last_updated"))
-    if told and stamp < item.last_updated:
-        logger.info("stale push ignored", extra={"kind": item.module, "object": item.pk})
-        return Kept(Change.STALE)
-    revived = item.deleted
-    same = push.body == item.body or (push.raw is not None and push.raw == item.raw)
-    if same and not revived:
-        return Kept(Change.UNCHANGED)
-    oddities = _tolerated(item, push)
+    if unchanged := _not_taken(item, push, stamp):
+        return unchanged
+    revived, oddities = item.deleted, _tolerated(item, push)
     values = {**_derived(item, push), **_values(push, stamp), "version": item.version + 1}
     if revived:
         values["deleted_at"] = None
@@ -240,6 +293,15 @@ def _replaced(item: OwnedObject, push: Push, stamp: datetime) -> Kept:
         setattr(item, name, value)
     item.save(update_fields=list(values))
     return Kept(Change.CREATED if revived else Change.REPLACED, oddities)
+
+
+def _not_taken(item: OwnedObject, push: Push, stamp: datetime) -> Kept | None:
+    """Say why a push changes nothing, if so it is: it is older than what is stored, or the same."""
+    if push.told and stamp < item.last_updated:
+        logger.info("stale push ignored", extra={"kind": item.module, "object": item.pk})
+        return Kept(Change.STALE)
+    same = push.body == item.body or (push.raw is not None and push.raw == item.raw)
+    return Kept(Change.UNCHANGED) if same and not item.deleted else None
 
 
 def _derived(item: OwnedObject, push: Push) -> dict[str, Any]:

@@ -115,10 +115,10 @@ class OcpiViewSet(ViewSet):
         """Return the routing headers of the request, if its module has any."""
         return Route.from_headers(self.request.headers) if self.routed else Route()
 
-    @cached_property
-    def roles(self) -> list[Role]:
+    @property
+    def roles(self) -> tuple[Role, ...]:
         """Return the roles of the caller's platform."""
-        return list(self.caller.platform.roles.select_related("party", "platform"))
+        return self.caller.roles
 
     @classmethod
     def admitted(cls) -> frozenset[Role.Kind]:

@@ -74,6 +74,11 @@ class OwnedObject(models.Model):
         """Return columns that follow from a body, and do not change once they are known."""
         return {}
 
+    @classmethod
+    def open(cls, body: Mapping[str, Any]) -> bool:
+        """Tell whether an object is for everybody, and a newer one never refused or odd."""
+        return False
+
     @property
     def deleted(self) -> bool:
         """Tell whether its owner has deleted it."""

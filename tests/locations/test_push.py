@@ -194,7 +194,7 @@ def test_a_list_takes_a_fixed_number_of_queries(cpo, emsp, django_assert_num_que
     for number in range(20):
         put(cpo, objects.location(cpo.address, id=f"L{number}"))
     emsp.get("versions")  # the use of a token is noted once a minute
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         emsp.get("2.2.1/sender/locations")
 
 

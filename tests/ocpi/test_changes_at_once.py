@@ -7,7 +7,7 @@ from django.db import connections
 
 from cdrs.models import Session
 from locations.models import Location, Tariff
-from parties import delivery
+from parties import delivery, storing
 from parties.models import Delivery
 from tests import objects
 from tests.speaking import Speaker, joined
@@ -27,13 +27,18 @@ def emsp():
 
 
 def at_once(speaker, calls):
-    """Make calls that meet where all is read but what the row's lock guards."""
-    barrier, share = threading.Barrier(len(calls)), delivery.share_network
+    """Make calls that meet, once each, where all is read but what the row's lock guards."""
+    barrier, met = threading.Barrier(len(calls)), threading.local()
     answers = [None] * len(calls)
 
-    def meet():
-        barrier.wait(20)
-        share()
+    def meeting(step):
+        def meet(*args):
+            if not getattr(met, "already", False):
+                met.already = True
+                barrier.wait(20)
+            return step(*args)
+
+        return meet
 
     def make(number, call):
         try:
@@ -42,7 +47,8 @@ def at_once(speaker, calls):
             connections.close_all()
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(delivery, "share_network", meet)
+        for module, step in ((delivery, "share_network"), (storing, "replace")):
+            patched.setattr(module, step, meeting(getattr(module, step)))
         threads = [threading.Thread(target=make, args=item) for item in enumerate(calls)]
         for thread in threads:
             thread.start()
