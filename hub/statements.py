@@ -53,7 +53,8 @@ def _rows(connection: BaseDatabaseWrapper, statement: str, values: Values) -> Ro
     started = time.monotonic()
     with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
         cursor.execute(statement, values, prepare=True)
-        found = cursor.fetchall() if cursor.description else []
+        result = cursor.pgresult
+        found = cursor.fetchall() if result and result.nfields else []
     if connection.queries_logged:
         took = f"{time.monotonic() - started:.3f}"
         connection.queries_log.append({"sql": statement, "time": took})

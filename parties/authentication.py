@@ -58,7 +58,8 @@ def find(header: str) -> Caller:
     if not header:
         raise Unauthorized("Authorization: Token <credentials token> is missing")
     tokens = {keys.digest(token): (token, form) for token, form in keys.candidates(header)}
-    found = statements.first_rows(_CALLER, [list(tokens), timezone.now()])
+    likely, unlikely = [*tokens, b"", b""][:2]  # no digest is empty
+    found = statements.first_rows(_CALLER, [likely, unlikely, timezone.now()])
     if not found:
         raise Unauthorized(_SAME_ANSWER)
     *values, roles = found[0]
@@ -120,7 +121,7 @@ _CALLER = f"""
         FROM parties_role AS role JOIN parties_party AS party ON party.id = role.party_id
         WHERE role.platform_id = platform.id)
     FROM parties_key AS key JOIN parties_platform AS platform ON platform.id = key.platform_id
-    WHERE key.digest = ANY(%s::bytea[]) AND key.used_at IS NULL
+    WHERE key.digest IN (%s::bytea, %s::bytea) AND key.used_at IS NULL
         AND (key.expires_at IS NULL OR key.expires_at > %s::timestamptz)
         AND platform.state <> 'suspended'
     ORDER BY key.id LIMIT 1

@@ -66,8 +66,9 @@ def _text(value: Any) -> str | None:
 
 
 @cache
-def _kinds(role: str) -> list[str]:
-    return sorted(map(str, policy.BROADCAST_TO[role]))
+def _kinds(role: str) -> str:
+    """Return the roles that a role's objects go to, as PostgreSQL writes an array."""
+    return f"{{{','.join(sorted(policy.BROADCAST_TO[role]))}}}"
 
 
 # The statements, one of each for a model

@@ -6,7 +6,7 @@ Source: OCPI 2.2.1, transport_and_format, "Response format"; status_codes.
 import logging
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.core.exceptions import DisallowedHost
@@ -125,7 +125,7 @@ class OcpiMiddleware:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
         secured: Any = SecurityMiddleware(convert_exception_to_response(_viewed))
-        self._short: Handler = convert_exception_to_response(secured)
+        self._short = cast(Handler, convert_exception_to_response(secured))
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not request.path_info.startswith("/ocpi"):
