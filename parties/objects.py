@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet, Sum, TextField, Window
-from django.db.models.functions import Cast, Length
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,13 +14,12 @@ from hub.ocpi.errors import Invalid, NotFound, Problem
 from hub.ocpi.messages import Address
 from hub.ocpi.pagination import Page
 from hub.ocpi.versions import RECEIVER, SENDER, endpoint_url
-from parties import forwarding, owned, repairs, routing
+from parties import forwarding, listing, owned, repairs, routing
 from parties.direct import DirectViewSet
+from parties.listing import Question
 from parties.merging import Amendment, Body
 from parties.models import Dialect, OwnedObject, Role
 from parties.v22 import Draft
-
-PAGE_BYTES = 4 * 1024 * 1024
 
 
 class ReceiverViewSet(DirectViewSet):
@@ -160,11 +159,10 @@ class SenderViewSet(DirectViewSet):
         if far := self.far(reader):
             return self.relay_page(far, forwarding.url_of(far))
         page = Page.of(request.query_params)
-        rows = filtered(self.meant(reader), page)
-        texts = affordable(rows[page.offset : page.offset + page.limit])
+        part = listing.read(self.question(reader, page), page)
         url = endpoint_url(version, self.module, SENDER)
-        headers = page.headers(url, total=rows.count(), shown=len(texts))
-        return self.success(Stored(texts), headers=headers)
+        headers = page.headers(url, total=part.total, shown=len(part.texts))
+        return self.success(Stored(part.texts), headers=headers)
 
     def retrieve(self, request: Request, version: str, uid: str) -> Response:
         """Return one object; an id that two owners use needs OCPI-to-*."""
@@ -177,15 +175,18 @@ class SenderViewSet(DirectViewSet):
         """Return the object with an id."""
         return one(rows.filter(uid__iexact=uid), self.missing)
 
+    def question(self, reader: Role, page: Page) -> Question:
+        """Return what a party asks for with a page."""
+        role = (reader.role, reader.party_id)
+        return listing.visible(self.model, role, self.named_owner(reader), page.dates)
+
     def meant(self, reader: Role) -> QuerySet[Any]:
         """Return what a party may see, of the owner that it names, if it names one."""
-        rows = self.visible(reader)
-        if self.route.to and not routing.for_hub(self.route, reader):
-            rows = rows.filter(
-                owner__country_code=self.route.to.country_code,
-                owner__party_id=self.route.to.party_id,
-            )
-        return rows
+        return listing.of_owner(self.visible(reader), self.named_owner(reader))
+
+    def named_owner(self, reader: Role) -> Address | None:
+        """Return the party whose objects are asked for; None when it is everybody's."""
+        return None if routing.for_hub(self.route, reader) else self.route.to
 
     def visible(self, reader: Role) -> QuerySet[Any]:
         """Return what a party may see, in the order in which it came into being."""
@@ -199,29 +200,9 @@ def stamped(body: Body) -> None:
         raise Invalid("a change must say when it was", problems=[problem])
 
 
-def filtered(rows: QuerySet[Any], page: Page) -> QuerySet[Any]:
-    """Keep the objects whose dates are those that a page asks for."""
-    asked = {
-        "last_updated__gte": page.date_from,
-        "last_updated__lt": page.date_to,
-        "received_at__gte": page.received_from,
-    }
-    return rows.filter(**{lookup: value for lookup, value in asked.items() if value})
-
-
 def bodies(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the bodies of objects as the JSON text the database holds."""
     return rows.values_list(Cast("body", TextField()), flat=True)
-
-
-def affordable(page: QuerySet[Any]) -> list[str]:
-    """Return the bodies of a page from its start on, 4 MiB of them or a single larger one."""
-    text = Cast("body", TextField())
-    running = Window(Sum(Length(text)), order_by="pk")
-    rows = page.model._default_manager.filter(pk__in=page.values("pk")).annotate(
-        text=text, before=running - Length(text)
-    )
-    return list(rows.filter(before__lt=PAGE_BYTES).order_by("pk").values_list("text", flat=True))
 
 
 def one(rows: QuerySet[Any], missing: type[NotFound]) -> Stored:

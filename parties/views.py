@@ -9,8 +9,10 @@ from rest_framework.response import Response
 from hub.ocpi import versions
 from hub.ocpi.errors import NotFound
 from hub.ocpi.messages import Address
+from hub.ocpi.pagination import Page
 from hub.ocpi.types import Credentials
-from parties import clientinfo, leaving, registration, v22
+from parties import clientinfo, leaving, listing, registration, v22
+from parties.listing import Question
 from parties.models import ClientInfo, Role
 from parties.objects import SenderViewSet
 from parties.ourselves import credentials_for
@@ -85,6 +87,10 @@ class ClientInfoSender(SenderViewSet):
     def sender(self, owner: Address | None = None) -> Role:
         """Return any role of the platform: all may ask, and all are told the same."""
         return self.roles[0]
+
+    def question(self, reader: Role, page: Page) -> Question:
+        """Return what a platform asks for: all its roles decide what it may know."""
+        return listing.question(listing.dated(self.visible(reader), page.dates))
 
     def visible(self, reader: Role) -> QuerySet[ClientInfo]:
         """Return what the caller's platform may know."""

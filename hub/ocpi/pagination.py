@@ -38,6 +38,16 @@ class Page:
             received_from=_date(query, "received_from"),
         )
 
+    @property
+    def dates(self) -> tuple[tuple[str, datetime], ...]:
+        """Return the conditions on an object's dates, by the names of its columns."""
+        conditions = {
+            "last_updated__gte": self.date_from,
+            "last_updated__lt": self.date_to,
+            "received_at__gte": self.received_from,
+        }
+        return tuple((name, value) for name, value in conditions.items() if value)
+
     def headers(self, url: str, *, total: int, shown: int) -> dict[str, str]:
         """Return the headers of this page, which shows some of a list of `total` objects."""
         found = {"X-Total-Count": str(total), "X-Limit": str(self.limit)}
