@@ -9,11 +9,13 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 
+from hub import statements
 from hub.ocpi.errors import Invalid, UnknownReceiver
 from hub.ocpi.messages import Address, Route
 from hub.ocpi.versions import RECEIVER, SENDER
+from hub.statements import Columns
 from parties import policy
-from parties.models import Endpoint, Platform, Role, RoleQuerySet
+from parties.models import Endpoint, Party, Platform, Role, RoleQuerySet
 
 BROADCASTABLE = frozenset({"locations", "tariffs", "tokens"})
 HELD = frozenset({"sessions", "cdrs"})  # owed to the payer, whoever is addressed
@@ -140,10 +142,23 @@ def cpo_role(address: Address) -> Role | None:
 
 
 def _role(address: Address, *kinds: Role.Kind) -> Role | None:
-    roles = Role.objects.at(address).filter(role__in=kinds)
-    return roles.select_related("party", "platform").order_by("role").first()
+    values = [address.country_code, address.party_id, list(map(str, kinds))]
+    for found in statements.rows(_ROLE, values):
+        role = _ROLES.made(found[: len(_ROLES)])
+        role.party = _PARTIES.made(found[len(_ROLES) :])
+        return role
+    return None
 
 
 def _serves(module: str, interface: str) -> str:
     kinds = " or ".join(sorted(policy.counterparts(module, interface)))
     return f"{'owns' if interface == SENDER else 'takes'} {module} in this network ({kinds})"
+
+
+_ROLES, _PARTIES = Columns(Role, "role"), Columns(Party, "party")
+_ROLE = f"""
+    SELECT {_ROLES.text}, {_PARTIES.text}
+    FROM parties_role AS role JOIN parties_party AS party ON party.id = role.party_id
+    WHERE party.country_code = %s AND party.party_id = %s AND role.role = ANY(%s::text[])
+    ORDER BY role.role LIMIT 1
+"""  # noqa: S608 - names of columns only

@@ -28,7 +28,7 @@ END $$
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('parties', '0014_always_200'),
+        ('parties', '0017_errand_result_checks'),
     ]
 
     operations = [
