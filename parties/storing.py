@@ -5,7 +5,7 @@ condition that it is not newer or has not been changed, and owes the new version
 It is one round trip and one commit. Where the condition does not hold nothing is written, and
 `owned` looks at the row under its lock.
 
-The lock that joining takes alone is taken by `parties_network` (migration 0018) before anything is
+The lock that joining takes alone is taken by `parties_network` (migration 0019) before anything is
 written and before receivers are looked up: who joins is owed the object by us or reads it itself.
 """
 

@@ -28,7 +28,7 @@ END $$
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('parties', '0017_errand_result_checks'),
+        ('parties', '0018_errand_search'),
     ]
 
     operations = [
