@@ -440,7 +440,7 @@ def _broadcastable() -> Iterator[tuple[str, type[OwnedObject]]]:
             yield module, apps.get_model(label)
 
 
-# What owing is, for whoever owes: here, and `storing`, which stores an object by the same statement.
+# What owing is: said here, and written by `storing` too, in the statement that stores an object.
 OWED = """
     INSERT INTO parties_delivery (receiver_id, module, object_id, wanted, acknowledged,
         state, attempts, owed_since, next_attempt_at, last_answer)
