@@ -11,7 +11,7 @@ from subprocess import TimeoutExpired
 from hub.processes import Process, complain, kill_group, mortal, spawn, tail
 
 STOP_LIMIT = 4.0  # seconds to finish what is in hand; the embedded servers need the next few
-RESTARTS_A_MINUTE = 5
+LONGEST_PAUSE = 15.0  # seconds between the death of a part and its next life
 
 
 class Failure(Exception):
@@ -102,7 +102,10 @@ class Crew:
         return f"{child.part.name} ended with status {child.process.returncode}{last_words}"
 
     def revive(self) -> None:
-        """Start again what died, after a pause that doubles with every death in a minute."""
+        """Start again what died, after a pause that doubles with every death in a minute.
+
+        Never given up: what kills a part may be a full disk, and the others go on without it.
+        """
         now = time.monotonic()
         for child in self.children:
             if child.restart_at is None and child.died:
@@ -111,12 +114,10 @@ class Crew:
                 child.process, child.restart_at = self.launch(child.part), None
 
     def bury(self, child: Child, now: float) -> None:
-        """Report the death of a part and plan its restart, unless it dies too often."""
+        """Report the death of a part and plan its restart."""
         kill_group(child.process.pid)
         child.deaths = [death for death in child.deaths if death > now - 60] + [now]
-        if len(child.deaths) > RESTARTS_A_MINUTE:
-            raise Failure(self.obituary(child))
-        pause = 2.0 ** (len(child.deaths) - 2)
+        pause = min(2.0 ** (len(child.deaths) - 2), LONGEST_PAUSE)
         child.restart_at = now + pause
         complain(f"{self.obituary(child)}\nstarting {child.part.name} again in {pause:.1f} s")
 

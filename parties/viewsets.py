@@ -19,6 +19,7 @@ from hub.ocpi import json
 from hub.ocpi.envelope import OcpiRenderer, envelope, error_response
 from hub.ocpi.errors import (
     Invalid,
+    Later,
     MethodNotAllowed,
     NotEnoughInformation,
     NotFound,
@@ -37,18 +38,13 @@ from parties.repairs import Mended
 from parties.routing import Asked, Decision, hub_address
 
 logger = logging.getLogger(__name__)
+DATABASE_SECONDS = 5  # that a database takes to be back, mostly
 
 
 class Internal(OcpiError):
     """The hub's own fault."""
 
     http_status, status_code = 500, 3000
-
-
-class Unavailable(OcpiError):
-    """The hub cannot reach its own database."""
-
-    http_status, status_code = 503, 3000
 
 
 class JsonAlways(BaseContentNegotiation):
@@ -304,5 +300,5 @@ def _as_ocpi(exc: Exception, allowed: str) -> OcpiError:
     if isinstance(exc, DataError):
         return Invalid("a value is out of the range that the hub can keep")
     if isinstance(exc, OperationalError | InterfaceError):
-        return Unavailable("the hub is busy with its database, try again")
+        return Later("the hub is busy with its database, try again", seconds=DATABASE_SECONDS)
     return Internal("the hub failed; it has been logged under the X-Request-ID")

@@ -189,10 +189,20 @@ class Receivers:
 
     def turn(self, name: str, mood: str) -> None:
         """Put a receiver in a mood."""
+        assert self.request("POST", f"mood/{name}", mood.encode()) == 200
+
+    def push(self, name: str, path: str, body: Any) -> int:
+        """Send a receiver something that the hub did not, and return the status of the answer."""
+        return self.request("PUT", f"{name}/2.2.1/{path}", json.dumps(body), token_of(name))
+
+    def request(self, method: str, path: str, content: bytes, token: str = "") -> int:
+        """Make a request and return the status of the answer."""
         connection = http.client.HTTPConnection(*self.address, timeout=10)
-        connection.request("POST", f"/mood/{name}", mood)
-        assert connection.getresponse().status == 200
+        headers = {"Authorization": f"Token {token}"}
+        connection.request(method, f"/{path}", content, headers)
+        status = connection.getresponse().status
         connection.close()
+        return status
 
     def ledger(self, name: str) -> list[dict[str, Any]]:
         """Return what a receiver has received, in order."""
