@@ -243,6 +243,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "settlement.close_due_periods",
         "schedule": crontab(minute="10"),
     },
+    "check all invariants": {
+        "task": "settlement.inspect",
+        "schedule": crontab(hour="3", minute="20"),
+    },
     "render what is missing": {"task": "settlement.render_missing", "schedule": 60.0},
 }
 

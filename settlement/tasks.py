@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from cdrs.models import Period
-from settlement import clearing, rendering
+from settlement import clearing, inspecting, rendering
 from settlement.models import Document, DocumentFile
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,12 @@ def render_missing() -> None:
     rendering.render_missing()
     for period in Period.objects.filter(state=Period.State.FROZEN):
         clearing.finish(period)
+
+
+@shared_task(name="settlement.inspect")
+def inspect() -> None:
+    """Check all invariants and keep what was found."""
+    inspecting.inspect()
 
 
 def _settle(period: Period) -> None:

@@ -2,6 +2,7 @@
 
 from parties.models.deliveries import Delivery
 from parties.models.errands import Errand, FarPage
+from parties.models.inspections import Inspection
 from parties.models.journal import Exchange, Quirk
 from parties.models.network import Dialect, Endpoint, Key, Party, Platform, Role, RoleQuerySet
 from parties.models.owned import ClientInfo, OwnedObject, OwnedObjectQuerySet
@@ -16,6 +17,7 @@ __all__ = [
     "Errand",
     "Exchange",
     "FarPage",
+    "Inspection",
     "Key",
     "OwnedObject",
     "OwnedObjectQuerySet",
