@@ -212,7 +212,7 @@ class Driver:
     """Writes to the hub at a steady rate; `sources` are what each platform tells, by its party."""
 
     url: str
-    tokens: Mapping[str, str]
+    tokens: dict[str, str]
     rate: float
     sources: Mapping[str, list[Source]]
     writes: list[Write] = field(default_factory=list)

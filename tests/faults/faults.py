@@ -7,7 +7,7 @@ is over; what it measured it returns in words.
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -181,14 +181,10 @@ def receivers(scene: Scene) -> str:
     good = [*scene.named("EMSP")[:PAYERS], LONE]
     others = [name for name in scene.named("EMSP") if name not in good]
     bad = dict(zip(others, moods.MOODS, strict=True))
-    before = memory(scene)
-    for name, mood in bad.items():
-        scene.turn(name, mood)
-    start = time.time()
-    time.sleep(SECONDS)
-    ages = delays(scene, good, start, time.time() - 1)
-    for name in bad:
-        scene.turn(name, moods.OK)
+    before, start = memory(scene), time.time()
+    with misbehaving(scene, bad):
+        time.sleep(SECONDS)
+        ages = delays(scene, good, start, time.time() - 1)
     grown = memory(scene) - before
     assert grown < 100, f"the worker grew by {grown:.0f} MB"
     assert ages, "the healthy receivers got nothing"
@@ -199,10 +195,8 @@ def receivers(scene: Scene) -> str:
 @fault("F6", "a receiver of money fails")
 def payer(scene: Scene) -> str:
     """Let one who is owed sessions and CDRs answer 500 for a while."""
-    name = scene.named("EMSP")[0]
-    scene.turn(name, "error500")
-    time.sleep(SECONDS)
-    scene.turn(name, moods.OK)
+    with misbehaving(scene, {scene.named("EMSP")[0]: "error500"}):
+        time.sleep(SECONDS)
     return ""
 
 
@@ -307,6 +301,20 @@ def stopped(pids: list[int]) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
+@contextmanager
+def misbehaving(scene: Scene, bad: Mapping[str, str]) -> Iterator[None]:
+    """Put receivers in moods; afterwards they are well, and tell the hub where it has to know."""
+    for name, mood in bad.items():
+        scene.turn(name, mood)
+    try:
+        yield
+    finally:
+        for name, mood in bad.items():
+            scene.turn(name, moods.OK)
+            if mood == "wrong_token":
+                scene.renew(name)
+
+
 def memory(scene: Scene) -> float:
     """Return how much the worker that delivers has in memory, in MB."""
     return sum(psutil.Process(pid).memory_info().rss for pid in scene.hub.pids("deliveries")) / 1e6
@@ -323,7 +331,7 @@ def delays(scene: Scene, names: list[str], start: float, end: float) -> list[flo
     for name in names:
         for entry in scene.receivers_of(name).ledger(name):
             for key, version in entry["versions"].items():
-                arrivals.setdefault((name, key, version), entry["at"])
+                arrivals.setdefault((name, key, version), float(entry["at"]))
     return sorted(
         at - accepted[key, version]
         for (_, key, version), at in arrivals.items()

@@ -67,6 +67,12 @@ class Scene:
         """Put a receiver in a mood."""
         self.receivers_of(name).turn(name, mood)
 
+    def renew(self, name: str) -> None:
+        """Have a receiver tell the hub its credentials once more."""
+        token, url = self.driver.tokens[name], self.receivers_of(name).url
+        known = exchange(self.hub, name, self.roles[name], token, url, "PUT")
+        self.driver.tokens[name] = known
+
     def receivers_of(self, name: str) -> Receivers:
         """Return the process in which a receiver is."""
         return self.lone if name == LONE else self.receivers
@@ -164,8 +170,10 @@ def invite(hub: RunningHub, roles: Mapping[str, str]) -> dict[str, str]:
     return dict(line.split(" ") for line in result.stdout.splitlines())
 
 
-def register(hub: RunningHub, name: str, role: str, token: str, url: str) -> str:
-    """Do the handshake of a receiver and return its token for the hub."""
+def exchange(
+    hub: RunningHub, name: str, role: str, token: str, url: str, method: str = "POST"
+) -> str:
+    """Exchange the credentials of a receiver and return its token for the hub."""
     line = Line(hub.url, token)
     address = owner_of(name)
     place = {"country_code": address.country_code, "party_id": address.party_id}
@@ -173,7 +181,7 @@ def register(hub: RunningHub, name: str, role: str, token: str, url: str) -> str
     body = {"token": token_of(name), "url": f"{url}/{name}/versions", "roles": roles}
     connection = http.client.HTTPConnection(line.address, timeout=30)
     path = "/ocpi/2.2.1/credentials"
-    connection.request("POST", path, json.dumps(body), line.headers)
+    connection.request(method, path, json.dumps(body), line.headers)
     answer = json.loads(connection.getresponse().read())
     connection.close()
     assert answer["status_code"] == 1000, answer
@@ -231,7 +239,7 @@ def scene(
         invitations = invite(hub, roles)
         urls = {name: between.url if name == LONE else served.url for name in roles}
         known = {
-            name: register(hub, name, role, invitations[name], urls[name])
+            name: exchange(hub, name, role, invitations[name], urls[name])
             for name, role in roles.items()
         }
         driver = Driver(hub.url, known, rate, sources_of(roles))
