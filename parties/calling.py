@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from hub import egress
+from hub import egress, statements
 from hub.egress_loop import Door
 from hub.ocpi import client, json
 from hub.ocpi.errors import HubError, NotConnected, TimedOut
@@ -209,10 +209,9 @@ def endpoint_of(platform: Platform, module: str, interface: str) -> str:
     """
     if platform.state != Platform.State.CONNECTED:
         raise NotConnected(f"{platform} is not connected")
-    found = platform.endpoints.filter(module=module, interface=interface).first()
-    if found is None:
-        raise HubError(f"{platform} does not offer {module} as {interface}")
-    return str(found.url)
+    for (url,) in statements.rows(_ENDPOINT, [platform.pk, module, interface]):
+        return str(url)
+    raise HubError(f"{platform} does not offer {module} as {interface}")
 
 
 def make(platform: Platform, call: Call, peer: client.Peer | None = None) -> client.Answer:
@@ -303,3 +302,7 @@ def _with_former_token(line: Line, attempt: Attempt, answer: client.Answer) -> A
 
 
 _REMEDIES = (_followed, _with_slash, _in_the_other_form, _with_former_token)
+_ENDPOINT = """
+    SELECT url FROM parties_endpoint WHERE platform_id = %s AND module = %s AND interface = %s
+    ORDER BY id LIMIT 1
+"""

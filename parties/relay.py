@@ -10,17 +10,15 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from hub import batches, egress
+from hub import batches, egress, statements
+from hub.ocpi import json
 from hub.ocpi.errors import Invalid, NotFound, OcpiError
 from hub.ocpi.versions import is_own
-from hub.states import WrongState
 from parties import keys, results
 from parties.forwarding import Relayed
 from parties.models import Errand, Platform, Role
@@ -75,50 +73,59 @@ def begin(order: Order) -> tuple[Errand, str]:
 
     Raises Repeated when the same request came within a day.
     """
-    now, secret = timezone.now(), secrets.token_urlsafe(32)
-    _forget(order.fingerprint, now)
-    try:
-        with transaction.atomic():
-            errand = Errand.objects.create(
-                digest=keys.digest(secret),
-                fingerprint=order.fingerprint,
-                module=order.module,
-                action=order.action,
-                subject=order.subject,
-                sender=order.sender,
-                receiver=order.receiver,
-                response_url=order.response_url,
-                correlation_id=order.correlation_id,
-                created_at=now,
-                expires_at=_expiry(now, order.until),
-            )
-    except IntegrityError as error:
-        known = find(order.fingerprint)
-        if known is None:
-            raise
-        raise Repeated(known) from error
+    secret, now = secrets.token_urlsafe(32), timezone.now()
+    errand = Errand(
+        digest=keys.digest(secret),
+        fingerprint=order.fingerprint,
+        module=order.module,
+        action=order.action,
+        sender=order.sender,
+        receiver=order.receiver,
+        subject=order.subject,
+        response_url=order.response_url,
+        correlation_id=order.correlation_id,
+        created_at=now,
+        expires_at=_expiry(now, order.until),
+    )
+    while not _inserted(errand):
+        if known := find(order.fingerprint):
+            raise Repeated(known)
     return errand, f"{settings.HUB_BASE_URL}/ocpi/callback/{secret}"
 
 
 def find(fingerprint: bytes) -> Errand | None:
-    """Return the errand of the same request, if it came within a day."""
-    recent = Errand.objects.filter(created_at__gt=timezone.now() - REPLAY)
-    return _joined(recent).filter(fingerprint=fingerprint).first()
+    """Return the errand of the same request, if it came within a day.
+
+    One that came before that is let go of, so that the request can be made again.
+    """
+    for pk, created_at in statements.rows(_KNOWN, [fingerprint]):
+        if created_at > timezone.now() - REPLAY:
+            return _joined(Errand.objects.all()).filter(pk=pk).first()
+        Errand.objects.filter(pk=pk).update(fingerprint=None)
+    return None
 
 
 def note_answer(errand: Errand, answer: Relayed, forwarded_at: datetime) -> None:
     """Keep what was answered; the state follows from it, unless the result was quicker."""
     now, content = timezone.now(), {"http": answer.http, "code": answer.code}
-    changes: dict[str, Any] = {
-        "answer": {**content, "message": answer.message, "data": answer.data},
+    kept = {**content, "message": answer.message, "data": answer.data}
+    changes = {
+        "id": errand.pk,
+        "state": _state_after(answer),
+        "answer": json.dumps(kept).decode(),
         "forwarded_at": forwarded_at,
         "answered_at": now,
+        "until": now + results.patience(kept),
     }
-    until = now + results.patience(changes["answer"])
-    try:
-        errand.move_to(_state_after(answer), **changes, result_until=until)
-    except WrongState:
-        Errand.objects.filter(pk=errand.pk).update(**changes)
+    statements.rows(_ANSWERED, changes)
+
+
+def _inserted(errand: Errand) -> bool:
+    """Insert an errand, and tell whether there was none of the same request."""
+    for (pk,) in statements.rows(_INSERT, [getattr(errand, name) for name in _GIVEN]):
+        errand.pk = pk
+        errand._state.adding = False
+    return errand.pk is not None
 
 
 def answer_of(errand: Errand, until: float) -> Relayed | None:
@@ -168,12 +175,6 @@ def _joined(errands: QuerySet[Errand]) -> QuerySet[Errand]:
     )
 
 
-def _forget(fingerprint: bytes, now: datetime) -> None:
-    """Let a request be made again that was made more than a day ago."""
-    old = Errand.objects.filter(fingerprint=fingerprint, created_at__lte=now - REPLAY)
-    old.update(fingerprint=None)
-
-
 def _expiry(now: datetime, until: datetime | None) -> datetime:
     wanted = max(now, until) if until else now
     return min(wanted + LIFE, now + LONGEST)
@@ -191,3 +192,22 @@ def _state_after(answer: Relayed) -> str:
 def _is_lost(errand: Errand) -> bool:
     """Tell whether nobody can be working on it any more: the hub was stopped meanwhile."""
     return bool(errand.created_at < timezone.now() - results.LOST)
+
+
+_KNOWN = "SELECT id, created_at FROM parties_errand WHERE fingerprint = %s"
+_GIVEN = (
+    *("digest", "fingerprint", "module", "action", "sender_id", "receiver_id", "subject"),
+    *("response_url", "correlation_id", "created_at", "expires_at", "state"),
+    *("results", "result_state", "attempts", "last_answer"),
+)
+_INSERT = f"""
+    INSERT INTO parties_errand ({", ".join(_GIVEN)}) VALUES ({", ".join(["%s"] * len(_GIVEN))})
+    ON CONFLICT (fingerprint) DO NOTHING RETURNING id
+"""  # noqa: S608 - names of columns only
+_ANSWERED = """
+    UPDATE parties_errand SET
+        answer = %(answer)s::jsonb, forwarded_at = %(forwarded_at)s, answered_at = %(answered_at)s,
+        state = CASE WHEN state = 'received' THEN %(state)s ELSE state END,
+        result_until = CASE WHEN state = 'received' THEN %(until)s ELSE result_until END
+    WHERE id = %(id)s
+"""

@@ -144,8 +144,10 @@ def cpo_role(address: Address) -> Role | None:
 def _role(address: Address, *kinds: Role.Kind) -> Role | None:
     values = [address.country_code, address.party_id, list(map(str, kinds))]
     for found in statements.rows(_ROLE, values):
+        parties = len(_ROLES) + len(_PARTIES)
         role = _ROLES.made(found[: len(_ROLES)])
-        role.party = _PARTIES.made(found[len(_ROLES) :])
+        role.party = _PARTIES.made(found[len(_ROLES) : parties])
+        role.platform = _PLATFORMS.made(found[parties:])
         return role
     return None
 
@@ -156,9 +158,11 @@ def _serves(module: str, interface: str) -> str:
 
 
 _ROLES, _PARTIES = Columns(Role, "role"), Columns(Party, "party")
+_PLATFORMS = Columns(Platform, "platform")
 _ROLE = f"""
-    SELECT {_ROLES.text}, {_PARTIES.text}
+    SELECT {_ROLES.text}, {_PARTIES.text}, {_PLATFORMS.text}
     FROM parties_role AS role JOIN parties_party AS party ON party.id = role.party_id
+    JOIN parties_platform AS platform ON platform.id = role.platform_id
     WHERE party.country_code = %s AND party.party_id = %s AND role.role = ANY(%s::text[])
     ORDER BY role.role LIMIT 1
 """  # noqa: S608 - names of columns only
