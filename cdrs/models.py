@@ -278,6 +278,11 @@ class Cdr(Stateful, OwnedObject):
         """Tell whether this CDR takes another one back."""
         return self.credit_of_id is not None
 
+    @property
+    def follows(self) -> int | None:
+        """Return the CDR that this one takes back, which its payer must have first."""
+        return self.credit_of_id
+
 
 class Finding(models.Model):
     """What a rule had to say about a CDR."""

@@ -8,7 +8,7 @@ import asyncio
 import socket
 import ssl
 import time
-from functools import partial
+from functools import cache, partial
 
 import aiohttp
 from aiohttp import AddrInfoType
@@ -36,7 +36,7 @@ class Door:
                 keepalive_timeout=IDLE,
                 resolver=_Resolver(),
                 use_dns_cache=False,
-                ssl=ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH),
+                ssl=_tls(),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
@@ -81,6 +81,12 @@ class Door:
             egress.check_head(response.headers.items())
             content = await _read(response, request.limit)
         return Reply(response.status, response.headers, content, time.monotonic() - started)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return whom the hub trusts: the same authorities in both forms of the door."""
+    return ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
 
 
 class _Resolver(AbstractResolver):

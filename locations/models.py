@@ -24,7 +24,7 @@ class LocationQuerySet(OwnedObjectQuerySet):
         rows = super().visible_to(reader)
         if reader.role not in Role.WITH_DRIVERS:
             return rows.filter(publish=True)
-        allowed = IsAllowed("body__publish_allowed_to", Value(reader.party_id))
+        allowed = IsAllowed("body__publish_allowed_to", reader.party_id)
         private = Location.objects.filter(allowed, publish=False)
         return rows.filter(Q(publish=True) | Q(pk__in=private.order_by().values("pk")))
 

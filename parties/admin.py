@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
@@ -11,14 +11,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
 from parties.alive_admin import AliveActions, PullInline
-from parties.backlog import BacklogPage, OwedFilter
+from parties.delivery_admin import DeliveringAdmin
 from parties.errand_admin import ErrandAdmin
 from parties.journal_admin import QuirkInline, messages_of
-from parties.models import ClientInfo, Delivery, Endpoint, Errand, Key, Party, Platform, Role, User
+from parties.models import ClientInfo, Endpoint, Errand, Key, Party, Platform, Role, User
 
 OWED = Q(
     roles__deliveries__state="live",
@@ -57,15 +56,21 @@ class KeyInline(ReadOnlyInline):
 
 
 @admin.register(Platform)
-class PlatformAdmin(AliveActions, ReadOnlyAdmin):
+class PlatformAdmin(AliveActions, DeliveringAdmin, ReadOnlyAdmin):
     """Connections, and what each is owed."""
 
     list_display = (
-        *("name", "state", "waits", "token_age", "owed", "failures", "paused_until"),
+        *("name", "state", "waits", "token_age", "owed", "pause_reason", "paused_until"),
         *("state_since", "heard_at", "dialect", "version"),
     )
-    actions = ("probe_now", "read_now")
-    list_filter = ("state", "dialect", "version", ("proposal", admin.EmptyFieldListFilter))
+    actions = ("probe_now", "read_now", "owe_again")
+    list_filter = (
+        "state",
+        "pause_reason",
+        "dialect",
+        "version",
+        ("proposal", admin.EmptyFieldListFilter),
+    )
     search_fields = ("name", "roles__party__party_id", "versions_url")
     exclude = ("sealed_token", "previous_sealed_token")
     readonly_fields = ("messages", "wish")
@@ -127,40 +132,6 @@ class PartyAdmin(ReadOnlyAdmin):
     def role_names(self, party: Party) -> str:
         """Return the roles in one line."""
         return ", ".join(role.role for role in party.roles.all())
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(BacklogPage, ReadOnlyAdmin):
-    """What receivers are owed, and what became of the last try."""
-
-    list_display = (
-        "receiver",
-        "module",
-        "object_id",
-        "wanted",
-        "acknowledged",
-        "state",
-        "attempts",
-        "owed_since",
-        "next_attempt_at",
-        "last_answer",
-    )
-    list_filter = ("state", OwedFilter, "module", "receiver")
-    list_select_related = ("receiver__party",)
-    actions = ("try_again",)
-
-    @admin.action(description=_("Try again now"), permissions=["retry"])
-    def try_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        """Make unacknowledged deliveries due, parked and refused ones included."""
-        count = queryset.filter(wanted__gt=F("acknowledged")).update(
-            state=Delivery.State.LIVE, attempts=0, next_attempt_at=timezone.now()
-        )
-        text = ngettext("%d delivery is tried again", "%d deliveries are tried again", count)
-        self.message_user(request, text % count, messages.SUCCESS)
-
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Allow those who may change deliveries."""
-        return request.user.has_perm("parties.change_delivery")
 
 
 @admin.register(User)

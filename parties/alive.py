@@ -73,7 +73,7 @@ def due() -> QuerySet[Platform]:
     now = timezone.now()
     silent = Q(heard_at__lt=now - SILENCE)
     silent |= Q(heard_at__isnull=True, state_since__lt=now - SILENCE)
-    failing = Q(failures__gte=delivery.FAILURES_BEFORE_PAUSE, failing_since__lt=now - BREAKER)
+    failing = Q(openings__gt=0, failing_since__lt=now - BREAKER)
     first = Q(probe_at__isnull=True) & (silent | failing | Q(state=_State.OFFLINE))
     rows = Platform.objects.filter(state__in=[_State.CONNECTED, _State.OFFLINE])
     return rows.filter(Q(probe_at__lte=now) | first).exclude(versions_url="")
@@ -172,8 +172,7 @@ def _passed(platform: Platform) -> None:
 def _failing(platform: Platform) -> bool:
     """Tell whether deliveries have been failing for so long that the platform may be gone."""
     since = platform.failing_since
-    enough = platform.failures >= delivery.FAILURES_BEFORE_PAUSE
-    return bool(enough and since and timezone.now() - since > BREAKER)
+    return bool(platform.openings and since and timezone.now() - since > BREAKER)
 
 
 def _next(platform: Platform) -> datetime:

@@ -116,7 +116,7 @@ def _afresh(state: str) -> dict[str, Any]:
     """Return what begins anew with a state."""
     found = {"state_since": times.now(), "probes_passed": 0, "probes_failed": 0, "probe_at": None}
     if state == _State.CONNECTED:
-        found |= {"failures": 0, "failing_since": None, "paused_until": None}
+        found |= Platform.WELL
     return found
 
 

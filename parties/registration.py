@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -19,14 +19,15 @@ from django.utils import timezone
 from hub.ocpi import client
 from hub.ocpi.errors import CannotUseApi, Invalid, MethodNotAllowed, OcpiError, Unauthorized
 from hub.ocpi.messages import Address
-from parties import clientinfo, delivery, handshake, keys, proposals
+from parties import clientinfo, delivery, handshake, keys, proposals, waking
 from parties.authentication import Caller, admit
 from parties.handshake import Found, UnknownHost
-from parties.models import Dialect, Endpoint, Key, Party, Platform, Role
+from parties.models import Dialect, Endpoint, Key, Party, Pause, Platform, Role
 from parties.ourselves import credentials_for
 
 logger = logging.getLogger(__name__)
 _State = Platform.State
+READ_AGAIN = timedelta(minutes=5)  # until versions that could not be read are tried again
 ASKED = (
     ". Nothing has changed; the hub's staff have been asked: repeat this when they have approved it"
 )
@@ -100,6 +101,25 @@ def push_only() -> list[Platform]:
 
 def try_again(platform: Platform) -> bool:
     """Connect a push-only platform whose URL answers by now; return whether it did."""
+    return _read_again(platform, _State.PUSH_ONLY)
+
+
+def read_versions(platform: Platform) -> bool:
+    """Read the endpoints of a connected platform anew, as its answers say that they have moved.
+
+    Return whether that was possible; what was paused for it goes on then.
+    """
+    done = _read_again(platform, _State.CONNECTED)
+    again = None if done else timezone.now() + READ_AGAIN
+    Platform.objects.filter(pk=platform.pk).update(reread_at=again)
+    if done:
+        Platform.objects.filter(pk=platform.pk, pause_reason=Pause.GONE).update(**Platform.WELL)
+        waking.wake([platform.pk])
+    return done
+
+
+def _read_again(platform: Platform, state: str) -> bool:
+    """Call a platform back and connect it by what it shows, if it is still in a state then."""
     token = keys.unseal(platform.sealed_token)
     try:
         with wishes_kept(platform, {"url": platform.versions_url}):
@@ -108,7 +128,7 @@ def try_again(platform: Platform) -> bool:
         return False
     with transaction.atomic():
         locked = locked_platform(platform)
-        if locked.state != _State.PUSH_ONLY or locked.sealed_token != platform.sealed_token:
+        if locked.state != state or locked.sealed_token != platform.sealed_token:
             return False
         _keep(locked, found)
         clientinfo.move(locked, _State.CONNECTED)
@@ -149,7 +169,8 @@ def store(platform: Platform, terms: Terms) -> None:
     platform.versions_url, platform.version = terms.url, terms.version
     platform.token_form, platform.proposal = terms.token_form, None
     platform.registered_at = now
-    platform.failures, platform.failing_since, platform.paused_until = 0, None, None
+    for name, value in Platform.WELL.items():
+        setattr(platform, name, value)
     _replace_token(platform, terms.token, now)
     if found and platform.hosts:
         _require_still_approved(platform, found)

@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="parties.drain")
 def drain(platform_id: int) -> None:
-    """Send a platform what it is owed."""
-    delivery.drain(platform_id)
+    """Have a platform sent what it is owed by the drains of this process."""
+    delivery.wake([platform_id])
 
 
 @shared_task(name="parties.wake")
 def wake(*platform_ids: int) -> None:
-    """Have several platforms drained, each by a task of its own."""
-    waking.spread(platform_ids)
+    """Have several platforms sent what they are owed by the drains of this process."""
+    delivery.wake(platform_ids)
 
 
 @shared_task(name="parties.sweep")

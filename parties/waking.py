@@ -75,13 +75,6 @@ _bell = Bell()
 wake = _bell.ring
 
 
-def spread(platform_ids: Iterable[int]) -> None:
-    """Start a drain for each platform, until nobody is told any more."""
-    for platform_id in platform_ids:
-        if not start("parties.drain", platform_id):
-            return
-
-
 def start(task: str, *arguments: int) -> bool:
     """Start a task; return whether somebody was told, which without Redis nobody is."""
     try:

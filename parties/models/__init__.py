@@ -1,10 +1,19 @@
 """Platforms, parties and people; what they own, what they are owed, what was said."""
 
-from parties.models.deliveries import Delivery
+from parties.models.deliveries import Delivery, Tally
 from parties.models.errands import Errand, FarPage
 from parties.models.inspections import Inspection
 from parties.models.journal import Exchange, Quirk
-from parties.models.network import Dialect, Endpoint, Key, Party, Platform, Role, RoleQuerySet
+from parties.models.network import (
+    Dialect,
+    Endpoint,
+    Key,
+    Party,
+    Pause,
+    Platform,
+    Role,
+    RoleQuerySet,
+)
 from parties.models.owned import ClientInfo, OwnedObject, OwnedObjectQuerySet
 from parties.models.people import User, UserManager
 from parties.models.pulls import Pull
@@ -22,11 +31,13 @@ __all__ = [
     "OwnedObject",
     "OwnedObjectQuerySet",
     "Party",
+    "Pause",
     "Platform",
     "Pull",
     "Quirk",
     "Role",
     "RoleQuerySet",
+    "Tally",
     "User",
     "UserManager",
 ]

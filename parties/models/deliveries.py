@@ -7,6 +7,14 @@ from django.utils.translation import gettext_lazy as _
 from parties.models.network import Role
 
 
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    """Deliveries."""
+
+    def lacking(self) -> "DeliveryQuerySet":
+        """Keep those whose receiver has not acknowledged the wanted version."""
+        return self.filter(wanted__gt=models.F("acknowledged"))
+
+
 class Delivery(models.Model):
     """What one receiver is owed of one object: the wanted version and the acknowledged one.
 
@@ -23,13 +31,20 @@ class Delivery(models.Model):
     object_id = models.BigIntegerField(_("object"))
     wanted = models.PositiveIntegerField(_("wanted version"))
     acknowledged = models.PositiveIntegerField(_("acknowledged version"), default=0)
+    follows = models.BigIntegerField(  # of the same module: a credit follows its CDR
+        _("object that comes first"), null=True
+    )
     state = models.CharField(_("state"), max_length=8, choices=State.choices, default=State.LIVE)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    refusals = models.PositiveSmallIntegerField(_("refusals in a row"), default=0)
+    doubtful = models.BooleanField(_("may have arrived unanswered"), default=False)
     owed_since = models.DateTimeField(_("owed since"), default=timezone.now)
     next_attempt_at = models.DateTimeField(_("next attempt"), default=timezone.now)
     leased_until = models.DateTimeField(_("leased until"), null=True)
     acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True)
     last_answer = models.CharField(_("last answer"), max_length=255, blank=True)
+
+    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("delivery")
@@ -52,8 +67,34 @@ class Delivery(models.Model):
                 fields=["receiver", "next_attempt_at"],
                 condition=models.Q(state="live", wanted__gt=models.F("acknowledged")),
                 name="delivery_owed",
-            )
+            ),
+            models.Index(  # money never stands behind the rest
+                fields=["receiver", "next_attempt_at"],
+                condition=models.Q(
+                    state="live", module="cdrs", wanted__gt=models.F("acknowledged")
+                ),
+                name="delivery_money_owed",
+            ),
+            models.Index(  # what waits for a person
+                fields=["state", "owed_since"],
+                condition=~models.Q(state="live"),
+                name="delivery_given_up",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.module}/{self.object_id} to {self.receiver}"
+
+
+class Tally(models.Model):
+    """How often something has happened, counted by all processes together since the beginning."""
+
+    name = models.CharField(_("what"), max_length=80, primary_key=True)
+    total = models.BigIntegerField(_("how often"), default=0)
+
+    class Meta:
+        verbose_name = _("tally")
+        verbose_name_plural = _("tallies")
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.total}"

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +18,18 @@ class Dialect(models.TextChoices):
 
     OCPI = "ocpi", _("OCPI as written")
     QUICKSTART = "quickstart", _("the simplified calls of the onboarding guide")
+
+
+class Pause(models.TextChoices):
+    """Why a platform is sent nothing for a while, although it is connected."""
+
+    FAILING = "failing", _("it fails")
+    AUTH = "auth", _("it does not accept the hub's token")
+    GONE = "gone", _("its endpoint is gone")
+    THROTTLED = "throttled", _("it asked for less")
+
+
+AT_ONCE = [MinValueValidator(1), MaxValueValidator(64)]
 
 
 class Platform(Stateful):
@@ -87,6 +100,34 @@ class Platform(Stateful):
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
     failing_since = models.DateTimeField(_("failing since"), null=True, editable=False)
     paused_until = models.DateTimeField(_("paused until"), null=True, editable=False)
+    pause_reason = models.CharField(
+        _("paused because"), max_length=9, choices=Pause.choices, blank=True, editable=False
+    )
+    openings = models.PositiveSmallIntegerField(_("pauses in a row"), default=0, editable=False)
+    garbled = models.PositiveIntegerField(
+        _("answers in a row that were no OCPI"), default=0, editable=False
+    )
+    pace = models.PositiveSmallIntegerField(_("pace (%)"), default=100, editable=False)
+    paced_at = models.DateTimeField(_("throttled at"), null=True, editable=False)
+    reread_at = models.DateTimeField(_("its versions are read next at"), null=True, editable=False)
+    rate = models.PositiveSmallIntegerField(
+        _("deliveries per second"), default=50, help_text=_("at most; 0 for no limit")
+    )
+    states_at_once = models.PositiveSmallIntegerField(
+        _("deliveries at once"), default=8, validators=AT_ONCE, help_text=_("except CDRs")
+    )
+    cdrs_at_once = models.PositiveSmallIntegerField(
+        _("CDRs at once"), default=2, validators=AT_ONCE
+    )
+
+    WELL: ClassVar = {  # what is noted of deliveries to a platform that answers as it should
+        "failures": 0,
+        "failing_since": None,
+        "paused_until": None,
+        "pause_reason": "",
+        "openings": 0,
+        "garbled": 0,
+    }
 
     class Meta:
         verbose_name = _("platform")

@@ -84,6 +84,11 @@ class OwnedObject(models.Model):
         """Tell whether its owner has deleted it."""
         return False
 
+    @property
+    def follows(self) -> int | None:
+        """Return the object of the module that a receiver must have before this one."""
+        return None
+
     def audience(self, everybody: RoleQuerySet) -> RoleQuerySet:
         """Return who is to be told of it, of all who could be."""
         return everybody

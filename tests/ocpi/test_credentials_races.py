@@ -205,11 +205,12 @@ def test_a_retry_of_push_only_does_not_undo_what_happened_meanwhile(desk):
 def test_who_leaves_while_a_drain_is_at_work_is_sent_nothing_more(desk, guest):
     member = registered(desk, guest)
     cpo = joined("NL", "CPO", "CPO")
-    location = objects.location(cpo.address)
-    assert cpo.put(f"2.2.1/receiver/locations/{cpo.path}/{location['id']}", location).http == 201
-    platform = member.platform.pk
-    batch = delivery._claim(platform, delivery.IN_FLIGHT)
-    assert batch
+    for number in range(3):
+        body = objects.location(cpo.address, id=f"L{number}")
+        assert cpo.put(f"2.2.1/receiver/locations/{cpo.path}/L{number}", body).http == 201
+    desk.gate = Gate()
+    drain = Racer(partial(delivery.drain, member.platform.pk))
+    assert desk.gate.entered.wait(10)
     member.call("DELETE", PATH)
-    assert delivery._send(platform, batch) == 0
-    assert not desk.received
+    desk.gate.open.set()
+    assert drain.finish() == len(desk.received) == 1

@@ -1,5 +1,6 @@
 """What is owed reaches the receiver, in order, whatever goes wrong on the way."""
 
+import re
 import threading
 from datetime import timedelta
 
@@ -112,7 +113,7 @@ def test_what_changed_while_the_receiver_was_away_is_sent_once_as_it_is_now(cpo,
     assert (row.acknowledged, row.wanted) == (3, 3)
 
 
-@pytest.mark.parametrize("fault", [Fault.ERROR500, Fault.GARBAGE, Fault.CLOSE, Fault.UNAUTHORIZED])
+@pytest.mark.parametrize("fault", [Fault.ERROR500, Fault.GARBAGE, Fault.CLOSE])
 def test_a_fault_of_the_receiver_is_tried_again_later(cpo, emsp, partner, fault):
     partner.misbehave(fault)
     put(cpo)
@@ -222,12 +223,15 @@ def test_many_arrive_and_each_once(cpo, emsp, partner):
         (200, 2001, Outcome.REFUSED),
         (404, 2003, Outcome.REFUSED),
         (409, 2000, Outcome.REFUSED),
-        (403, 2000, Outcome.TRANSIENT),
+        (403, 2000, Outcome.AUTH),
         (400, None, Outcome.REFUSED),
         (200, 3000, Outcome.TRANSIENT),
-        (200, None, Outcome.TRANSIENT),
+        (200, None, Outcome.UNREADABLE),
         (302, None, Outcome.TRANSIENT),
-        (401, 2000, Outcome.TRANSIENT),
+        (401, 2000, Outcome.AUTH),
+        (408, None, Outcome.TRANSIENT),
+        (410, None, Outcome.GONE),
+        (429, None, Outcome.THROTTLED),
         (500, 2001, Outcome.TRANSIENT),
         (503, None, Outcome.TRANSIENT),
     ],
@@ -265,7 +269,7 @@ def test_the_database_never_takes_more_acknowledged_than_wanted(cpo, emsp):
 def test_bodies_keep_their_digits(cpo, emsp, partner):
     put(cpo, amount=objects.D("15.00"))
     drain(emsp)
-    assert b'"amount":15.00' in partner.received[0].content
+    assert re.search(rb'"amount": ?15\.00\b', partner.received[0].content)
     assert json.loads(partner.received[0].content)["amount"] == objects.D("15.00")
 
 
