@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
@@ -28,12 +28,9 @@ class IsOwed(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
         """Keep those of the choice."""
-        match self.value():
-            case "yes":
-                return queryset.lacking()
-            case "no":
-                return queryset.exclude(pk__in=queryset.lacking().values("pk"))
-        return queryset
+        owed = Q(wanted__gt=F("acknowledged"))
+        choices = {"yes": owed, "no": ~owed}
+        return queryset.filter(choices.get(self.value() or "", Q()))
 
 
 @admin.register(Delivery)

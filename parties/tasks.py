@@ -1,8 +1,12 @@
 """What workers do for the parties: deliver, sweep, ask again. Every task is harmless twice."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
 from django.utils import timezone
 
@@ -38,9 +42,24 @@ def wake(*platform_ids: int) -> None:
 
 @shared_task(name="parties.sweep")
 def sweep() -> None:
-    """Find what is owed and nobody was woken for (a lost message, an expired lease, a retry)."""
+    """Find what is due and nobody is at, which is nothing as long as all is well, and count it.
+
+    Retries and lost messages are found by the drains themselves, which look every second.
+    """
     health.beat_heart()
-    waking.wake(delivery.platforms_due())
+    if found := delivery.unattended():
+        logger.error("deliveries that no drain was at", extra={"platforms": found})
+        delivery.count({"sweeper_found": len(found)})
+    delivery.wake(found)
+
+
+@shared_task(name="parties.reread")
+def reread() -> None:
+    """Read the versions of those whose answers say that they have changed."""
+    due = Platform.objects.filter(reread_at__lte=timezone.now())
+    for platform in due.filter(state=Platform.State.CONNECTED):
+        with skipping(platform):
+            registration.read_versions(platform)
 
 
 @shared_task(name="parties.bring_results")
@@ -80,7 +99,9 @@ def reconnect() -> None:
     keys.forget_expired()
     far_pages.forget()
     for platform in registration.push_only():
-        _try_again(platform)
+        with skipping(platform):
+            registration.try_again(platform)
+    reread()
 
 
 @shared_task(name="parties.forget_exchanges")
@@ -95,9 +116,23 @@ def forget_errands() -> None:
     relay.forget(settings.ERRAND_DAYS)
 
 
-def _try_again(platform: Platform) -> None:
-    """Ask one platform; whatever goes wrong with it is no reason to skip the next."""
+@contextmanager
+def skipping(platform: Platform) -> Iterator[None]:
+    """Do something with one platform; what goes wrong with it is no reason to skip the next."""
     try:
-        registration.try_again(platform)
+        yield
     except Exception:
         logger.exception("reconnecting failed", extra={"platform": platform.pk})
+
+
+@worker_ready.connect
+def begin(sender: Any, **options: Any) -> None:
+    """Have the drains at work in a worker for deliveries, whether anybody wakes them or not."""
+    if settings.CELERY_TASK_DEFAULT_QUEUE in sender.app.amqp.queues.consume_from:
+        delivery.wake([])
+
+
+@worker_shutdown.connect
+def finish(**options: Any) -> None:
+    """Let the drains finish what is under way."""
+    delivery.finish()

@@ -10,7 +10,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 from hub.egress_loop import Door
 from parties.delivery.engine import Engine
@@ -69,6 +69,8 @@ class Running:
         """Let it end."""
         self._engine.stopping = True
         self._thread.join(GRACE)
+        self._database.submit(connection.close)  # and with it let go of the lanes
+        self._database.shutdown(wait=True)
 
     def _run(self) -> None:
         self._loop.run_until_complete(self._served())

@@ -7,14 +7,6 @@ from django.utils.translation import gettext_lazy as _
 from parties.models.network import Role
 
 
-class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    """Deliveries."""
-
-    def lacking(self) -> "DeliveryQuerySet":
-        """Keep those whose receiver has not acknowledged the wanted version."""
-        return self.filter(wanted__gt=models.F("acknowledged"))
-
-
 class Delivery(models.Model):
     """What one receiver is owed of one object: the wanted version and the acknowledged one.
 
@@ -43,8 +35,6 @@ class Delivery(models.Model):
     leased_until = models.DateTimeField(_("leased until"), null=True)
     acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True)
     last_answer = models.CharField(_("last answer"), max_length=255, blank=True)
-
-    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("delivery")

@@ -15,7 +15,7 @@ from hub.sandbox.desk import Desk
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
 from locations.models import Location
-from parties import delivery, keys
+from parties import delivery, keys, registration
 from parties.delivery import Outcome
 from parties.models import Delivery, Endpoint, Platform
 from tests import objects
@@ -342,3 +342,32 @@ def test_a_batch_of_nothing_but_wrong_deliveries_says_nothing_about_the_receiver
     Platform.objects.filter(pk=emsp.platform.pk).update(failures=7)
     assert drain(emsp) == 0
     assert (emsp.platform.failures, emsp.platform.paused_until) == (7, None)
+
+
+@pytest.mark.ocpi("V-05")
+def test_endpoints_that_have_moved_are_read_again(cpo, emsp, partner):
+    platform = emsp.platform
+    Platform.objects.filter(pk=platform.pk).update(
+        versions_url=partner.versions_url,
+        version="2.2.1",
+        state_since=timezone.now() - timedelta(days=1),
+    )
+    Endpoint.objects.filter(platform=platform, module="locations").update(
+        url=f"{partner.url}/2.2.1/receiver/places"
+    )
+    for number in range(4):
+        put(cpo, id=f"L{number}")
+    drain(emsp)
+    assert emsp.platform.reread_at <= timezone.now()
+    assert registration.read_versions(emsp.platform)
+    assert emsp.platform.reread_at is None
+    make_due()
+    assert drain(emsp) == 4
+    assert len(partner.holds("locations")) == 4
+
+
+def test_what_cannot_be_read_again_is_tried_later(emsp):
+    Platform.objects.update(versions_url="http://127.0.0.1:1/versions", reread_at=timezone.now())
+    assert not registration.read_versions(emsp.platform)
+    assert emsp.platform.reread_at > timezone.now() + timedelta(minutes=4)
+    assert emsp.platform.state == "connected"
