@@ -91,9 +91,7 @@ class Request:
 
     def checked(self) -> tuple[str, int]:
         """Return host and port to be dialled. Raises EgressDeniedError."""
-        check_url(self.url, self.hosts, longest=CALL_LIMIT)
-        parts = _split(self.url)
-        return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        return _checked(self.url, self.hosts, CALL_LIMIT)[1:]
 
     @property
     def all_headers(self) -> dict[str, str]:
@@ -129,22 +127,27 @@ def check_url(url: str, hosts: Collection[str] | None, *, longest: int = URL_LIM
     `hosts` is what is approved for the platform; None admits any host (an invitation that names
     none, before its first handshake). Raises EgressDeniedError.
     """
+    return _checked(url, hosts, longest)[0]
+
+
+def _checked(url: str, hosts: Collection[str] | None, longest: int) -> tuple[str, str, int]:
+    """Return how a host is approved, its name, and the port to be dialled."""
     parts = _split(url)
-    host = parts.hostname
+    host, port = parts.hostname, parts.port
     if len(url) > longest or not url.isascii() or not host:
         raise EgressDeniedError(f"not an absolute URL of at most {longest} ASCII characters")
     if parts.scheme not in ({"http", "https"} if settings.ALLOW_PRIVATE_NETWORKS else {"https"}):
         raise EgressDeniedError("only https URLs are called")
-    if parts.username or parts.password:
+    if "@" in parts.netloc and (parts.username or parts.password):
         raise EgressDeniedError("a URL with credentials in it is not called")
     if {".", ".."} & set(unquote(parts.path).split("/")):
         raise EgressDeniedError("a URL with . or .. in its path is not called")
-    if not settings.ALLOW_PRIVATE_NETWORKS and 443 != (parts.port or 443) < SYSTEM_PORTS:
-        raise EgressDeniedError(f"port {parts.port} is none that partners are called at")
-    name = f"{host}:{parts.port}" if parts.port else host
+    if not settings.ALLOW_PRIVATE_NETWORKS and 443 != (port or 443) < SYSTEM_PORTS:
+        raise EgressDeniedError(f"port {port} is none that partners are called at")
+    name = f"{host}:{port}" if port else host
     if hosts is not None and name not in hosts:
         raise EgressDeniedError(f"{name} is not approved for this platform")
-    return name
+    return name, host, port or (443 if parts.scheme == "https" else 80)
 
 
 def is_public(address: str) -> bool:

@@ -99,6 +99,8 @@ class Line:
         url = slashed(call.url) if quirks.slash(call.module) in self.known else call.url
         attempt = Attempt(replace(call, body=content, url=url), self.peer)
         first = answer = yield from self._once(attempt, until)
+        if answer.http < 300:
+            return answer
         for remedy in _REMEDIES:
             if (another := remedy(self, attempt, answer)) and until > time.monotonic():
                 attempt = _anew(another)

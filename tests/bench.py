@@ -25,7 +25,7 @@ import requests
 from hub import services
 from hub.ocpi import times
 from hub.sandbox.partner import Partner
-from tests import objects
+from tests import bench_delivery, objects
 from tests.benching import Figure, called, hub_cpu, load, request, spent, table
 from tests.foreign.running import running
 from tests.running import RunningHub, fresh_hub
@@ -262,6 +262,8 @@ def main() -> None:
     with ExitStack() as stack:
         hub = stack.enter_context(fresh_hub())
         figures = list(scenario(hub, stack))
+    with fresh_hub() as hub:
+        figures += bench_delivery.scenario(hub)
     print("\n".join(table(figures)))  # noqa: T201 - this is what it is for
     RESULT.write_text(json.dumps([item.record() for item in figures], indent=2) + "\n")
 

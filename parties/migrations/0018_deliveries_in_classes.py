@@ -91,6 +91,10 @@ class Migration(migrations.Migration):
             model_name='delivery',
             index=models.Index(condition=models.Q(('state', 'live'), _negated=True), fields=['state', 'owed_since'], name='delivery_given_up'),
         ),
+        migrations.AddConstraint(
+            model_name='delivery',
+            constraint=models.CheckConstraint(condition=models.Q(('module', 'cdrs'), ('state', 'rejected'), _negated=True), name='money_is_parked_not_dropped'),
+        ),
         migrations.RunSQL(
             """
             ALTER TABLE parties_delivery SET (fillfactor = 70,

@@ -51,6 +51,10 @@ class Delivery(models.Model):
                 condition=models.Q(state__in=["live", "rejected", "parked"]),
                 name="delivery_state_known",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(module="cdrs", state="rejected"),
+                name="money_is_parked_not_dropped",
+            ),
         ]
         indexes = [
             models.Index(  # what a drain and the sweep look for
