@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
@@ -11,30 +11,14 @@ from django.utils.translation import ngettext
 
 from hub.readonly import ReadOnlyAdmin
 from parties import delivery, waking
+from parties.backlog import BacklogPage, OwedFilter
 from parties.models import Delivery, Platform
 
 LIMITS = ("rate", "states_at_once", "cdrs_at_once")
 
 
-class IsOwed(admin.SimpleListFilter):
-    """Whether the receiver lacks the present version."""
-
-    title = _("acknowledged")
-    parameter_name = "owed"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return the choices."""
-        return [("yes", _("not yet")), ("no", _("in the wanted version"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
-        """Keep those of the choice."""
-        owed = Q(wanted__gt=F("acknowledged"))
-        choices = {"yes": owed, "no": ~owed}
-        return queryset.filter(choices.get(self.value() or "", Q()))
-
-
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(BacklogPage, ReadOnlyAdmin):
     """What receivers are owed, and what became of the last try."""
 
     list_display = (
@@ -49,7 +33,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "next_attempt_at",
         "last_answer",
     )
-    list_filter = ("state", IsOwed, "module", ("receiver", admin.RelatedOnlyFieldListFilter))
+    list_filter = ("state", OwedFilter, "module", ("receiver", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("receiver__party",)
     search_fields = ("last_answer", "object_id")
     readonly_fields = ("age",)

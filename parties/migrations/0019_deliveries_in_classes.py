@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('parties', '0017_errand_result_checks'),
+        ('parties', '0018_errand_search'),
     ]
 
     operations = [
