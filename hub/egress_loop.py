@@ -20,7 +20,7 @@ from hub import egress
 from hub.egress import EgressDeniedError, EgressFailedError, Reply, Request
 
 MOST = 512  # connections in use at once
-IDLE = 60.0  # seconds for which a connection is kept
+IDLE = 15.0  # seconds for which a connection is kept
 _FAULTS = (aiohttp.ClientError, OSError, ValueError)
 
 
@@ -44,6 +44,7 @@ class Door:
             trust_env=False,
             max_headers=egress.MOST_HEADERS,
         )
+        self._session._retry_connection = False  # what was sent once is sent once
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -295,3 +295,15 @@ def test_ports_of_other_services_are_not_called(url):
     with pytest.raises(egress.EgressDeniedError, match="port"):
         egress.check_url(url, None)
     assert egress.check_url("https://partner.example:8443/", None) == "partner.example:8443"
+
+
+@pytest.mark.ocpi("C-21")
+def test_a_request_is_made_once_whatever_comes_of_it(call, server):
+    heard = []
+
+    def hang_up(peer):
+        heard.append(peer)
+
+    with pytest.raises(egress.EgressFailedError):
+        call(server(hang_up))
+    assert len(heard) == 1

@@ -362,7 +362,7 @@ def test_endpoints_that_have_moved_are_read_again(cpo, emsp, partner):
     assert registration.read_versions(emsp.platform)
     assert emsp.platform.reread_at is None
     make_due()
-    assert drain(emsp) == 4
+    drain(emsp)
     assert len(partner.holds("locations")) == 4
 
 
