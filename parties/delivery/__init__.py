@@ -11,6 +11,7 @@ from parties.delivery.figures import figures, given_up_of, unattended
 from parties.delivery.health import FAILURES_BEFORE_PAUSE, IN_FLIGHT, MARK_EVERY
 from parties.delivery.outcomes import MONEY, Outcome, delay, judge
 from parties.delivery.owing import (
+    OWED,
     broadcast_to,
     hasten,
     owe,
@@ -28,6 +29,7 @@ __all__ = [
     "LOCK",
     "MARK_EVERY",
     "MONEY",
+    "OWED",
     "Outcome",
     "broadcast_to",
     "count",

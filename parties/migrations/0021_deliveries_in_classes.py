@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('parties', '0018_errand_search'),
+        ('parties', '0020_inspections'),
     ]
 
     operations = [
