@@ -12,7 +12,6 @@ Source: OCPI 2.2.1, mod_commands, "CommandResponse Object" and "CommandResult Ob
 """
 
 import logging
-import random
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +28,8 @@ from hub.ocpi.errors import Invalid
 from hub.ocpi.messages import Ids, Route
 from hub.ocpi.versions import SENDER
 from parties import calling, delivery, waking
-from parties.delivery import Outcome
+from parties.delivery import Outcome, tallies
+from parties.delivery.outcomes import jittered
 from parties.models import Errand, Platform
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ GRACE = timedelta(seconds=60)  # after the time in which the CPO promised a resu
 LONGEST = timedelta(minutes=10)  # for a result to come, or to be brought
 LONGEST_PAUSE = 30.0  # seconds between two tries
 REFUSALS = 3  # the caller may not know its own request yet when the CPO is quick
+TAKEN = frozenset({Outcome.ACKNOWLEDGED, Outcome.REFUSED})  # somebody is there
 RESULTS = 20  # of one errand: a few are honest, a flood is not
 LOST = timedelta(seconds=30)  # after which nobody can be waiting for an answer any more
 UNHEARD = {
@@ -103,7 +104,7 @@ def bring(platform_id: int) -> int:
             carried = _carry(batch)
             _book(carried)
             tried += len(carried)
-            if all(item.outcome is Outcome.TRANSIENT for item in carried):
+            if not any(item.outcome in TAKEN for item in carried):
                 break
     return tried
 
@@ -135,8 +136,7 @@ def give_up() -> int:
 
 def delay(attempts: int) -> timedelta:
     """Return how long to wait before the next try: some seconds, growing, with jitter."""
-    seconds = min(LONGEST_PAUSE, 2.0**attempts)
-    return timedelta(seconds=seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+    return jittered(min(LONGEST_PAUSE, 2.0 ** min(attempts, 10)))
 
 
 def _owed(
@@ -246,10 +246,13 @@ def _note_overdue() -> None:
 def _expire() -> None:
     """Give up results that nobody can be waiting for any more; what is under way is let end."""
     now = timezone.now()
-    unleased = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
+    unleased, expired = Q(leased_until__isnull=True) | Q(leased_until__lt=now), 0
     owed = Errand.objects.filter(unleased, result_state="owed", result_until__lte=now)
     for pk, receiver in owed.values_list("pk", "sender__platform_id"):
         row = owed.filter(pk=pk)
         if row.update(result_state=Errand.ResultState.EXPIRED, content=None, leased_until=None):
             facts = {"errand": pk, "platform": receiver}
             logger.warning("a result could not be brought in time", extra=facts)
+            expired += 1
+    tallies.add({"results:expired": expired})
+    tallies.write()

@@ -14,6 +14,7 @@ from hub import locks
 from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
 from parties import results, tasks
+from parties.delivery import tallies
 from parties.models import Errand, Platform
 from tests import objects
 from tests.commanding import FAILED, another, callback_of, copied, heard, post, start
@@ -165,6 +166,7 @@ def test_a_result_that_nobody_waits_for_any_more_expires(
     errand.refresh_from_db()
     assert (errand.result_state, errand.content) == (ResultState.EXPIRED, None)
     assert errand.result == FAILED
+    assert tallies.total()["results:expired"] == 1
     assert [item.levelname for item in caplog.records if "brought in time" in item.message] == [
         "WARNING"
     ]
