@@ -76,7 +76,9 @@ def shown(item: Run) -> Run:
     if item.skipped:
         result = "skip"
     row = (item.fault, item.number, result, f"{item.seconds:.0f}", *figures, settled)
-    print(LINE.format(*row, item.told or item.skipped))  # noqa: T201
+    refused = ", ".join(f"{count} x {why}" for why, count in item.refused.items())
+    words = "; ".join(filter(None, [item.told, item.skipped, refused]))
+    print(LINE.format(*row, words))  # noqa: T201
     for finding in item.findings[:10]:
         print(f"    {finding}")  # noqa: T201
     if len(item.findings) > 10:

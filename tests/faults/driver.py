@@ -81,11 +81,8 @@ class Line:
         return Write(call.key, call.version, at, seconds, status, code, retry_after)
 
     def _exchange(self, call: Call) -> tuple[int, int | None, str | None]:
-        if self.connection is None:
-            self.connection = http.client.HTTPConnection(self.address, timeout=PATIENCE)
         content = json.dumps(call.body)
-        self.connection.request(call.method, f"/ocpi/2.2.1/{call.path}", content, self.headers)
-        response = self.connection.getresponse()
+        response = self._ask(call.method, f"/ocpi/2.2.1/{call.path}", content).getresponse()
         content = response.read()
         code = None
         if response.headers.get_content_type() == "application/json":
@@ -93,6 +90,18 @@ class Line:
         if response.will_close:
             self.hang_up()
         return response.status, code, response.headers["Retry-After"]
+
+    def _ask(self, method: str, path: str, content: bytes) -> http.client.HTTPConnection:
+        """Send a request; a kept connection that was closed meanwhile is opened again, as usual."""
+        if self.connection is not None:
+            try:
+                self.connection.request(method, path, content, self.headers)
+                return self.connection
+            except (BrokenPipeError, ConnectionResetError):
+                self.hang_up()
+        self.connection = http.client.HTTPConnection(self.address, timeout=PATIENCE)
+        self.connection.request(method, path, content, self.headers)
+        return self.connection
 
     def hang_up(self) -> None:
         """Close the connection; the next call opens another."""

@@ -225,13 +225,11 @@ def rolling(scene: Scene) -> str:
     """Ask part after part to end in good order, the web server to renew its workers."""
     first = len(scene.driver.writes)
     for name in ("deliveries", "documents", "beat"):
-        pids = scene.hub.pids(name)
-        os.kill(pids[0], signal.SIGTERM)
-        until(lambda: pids[0] not in scene.hub.pids(name) != [], RECOVERY_LIMIT)  # noqa: B023
+        renewed(scene, name, signal.SIGTERM)
         time.sleep(1)
     workers = web_workers(scene)
     os.kill(scene.hub.pids("web")[0], signal.SIGHUP)
-    until(lambda: not set(workers) & set(web_workers(scene)), RECOVERY_LIMIT)
+    until(lambda: not set(workers) & set(web_workers(scene)), 2 * RECOVERY_LIMIT)
     time.sleep(2)
     writes = scene.driver.writes[first:]
     failed = [write for write in writes if not write.accepted]
@@ -264,6 +262,18 @@ def answers_again(scene: Scene, limit: float) -> str:
     until(healthy, limit + 10 / scene.driver.rate)
     failed = sum(not write.accepted for write in scene.driver.writes[first:])
     return f"well again after {time.monotonic() - started:.1f} s, {failed} writes failed"
+
+
+def renewed(scene: Scene, name: str, how: signal.Signals) -> None:
+    """Ask a part to end, and wait until another process has taken its place."""
+    before = scene.hub.pids(name)[0]
+    os.kill(before, how)
+
+    def replaced() -> bool:
+        now = scene.hub.pids(name)
+        return bool(now) and now[0] != before
+
+    until(replaced, RECOVERY_LIMIT)
 
 
 def web_workers(scene: Scene) -> list[int]:

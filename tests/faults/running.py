@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,7 @@ class Run:
     seconds: float = 0.0
     writes: int = 0
     accepted: int = 0
+    refused: dict[str, int] = field(default_factory=dict)  # the others, by HTTP status or error
     delivered: int = 0
     repeated: int = 0
     settled_after: float = 0.0
@@ -53,8 +55,12 @@ def run(scene: Scene, fault: Fault) -> Run:
     with noting(ours):
         ours.settled_after = scene.settle()
     judge(scene, ours)
-    ours.writes = len(scene.driver.writes) - first
-    ours.accepted = sum(write.accepted for write in scene.driver.writes[first:])
+    writes = scene.driver.writes[first:]
+    ours.writes, ours.accepted = len(writes), sum(write.accepted for write in writes)
+    refused = (
+        write.error.partition("(")[0] or write.status for write in writes if not write.accepted
+    )
+    ours.refused = dict(Counter(map(str, refused)))
     ours.delivered = delivered(scene) - before
     ours.seconds = time.monotonic() - started
     return ours
