@@ -319,10 +319,11 @@ def misbehaving(scene: Scene, bad: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, mood in bad.items():
+        for name in bad:
             scene.turn(name, moods.OK)
-            if mood == "wrong_token":
-                scene.renew(name)
+        time.sleep(1)  # the last refusals are on their way
+        for name in (name for name, mood in bad.items() if mood == "wrong_token"):
+            scene.renew(name)
 
 
 def memory(scene: Scene) -> float:

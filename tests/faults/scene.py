@@ -39,8 +39,11 @@ with transaction.atomic():
         print(party, joining.join(Address(party[:2], party[2:]), [role], party)[1])
 """
 OWED = """
-    SELECT count(*) FROM parties_delivery
-    WHERE state = 'live' AND wanted > acknowledged
+    SELECT platform.name, count(*), platform.state, platform.paused_until, max(last_answer)
+    FROM parties_delivery JOIN parties_role AS role ON role.id = receiver_id
+    JOIN parties_platform AS platform ON platform.id = role.platform_id
+    WHERE parties_delivery.state = 'live' AND wanted > acknowledged
+    GROUP BY platform.id
 """
 BODIES = {
     "locations": "SELECT body FROM locations_location",
@@ -90,19 +93,17 @@ class Scene:
             return frozenset(self.named("CPO"))
         return frozenset({payer_of(uid)})
 
-    def owed(self) -> int:
-        """Return how many deliveries are still to be made."""
+    def owed(self) -> list[str]:
+        """Return what is still to be delivered, a line for each receiver."""
         with psycopg.connect(self.database) as connection:
-            row = connection.execute(OWED).fetchone()
-        assert row
-        return int(row[0])
+            return [" ".join(map(str, row)) for row in connection.execute(OWED)]
 
     def settle(self, limit: float = SETTLE_LIMIT) -> float:
         """Wait until nothing is owed; return how long that took."""
         started = time.monotonic()
         while (owed := self.owed()) and time.monotonic() - started < limit:
             time.sleep(0.2)
-        assert not owed, f"{owed} deliveries are still owed after {limit:.0f} s"
+        assert not owed, f"still owed after {limit:.0f} s: {'; '.join(owed)}"
         return time.monotonic() - started
 
     def evidence(self) -> Evidence:
