@@ -273,6 +273,8 @@ def _connect(host: str, port: int) -> socket.socket:
         sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(exchange.remaining())
+            # Head and body leave in two pieces; without this the second waits 40 ms for an ACK.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect(address)
             check_addresses(host, [sock.getpeername()[0]])
         except OSError as error:

@@ -307,3 +307,9 @@ def test_a_request_is_made_once_whatever_comes_of_it(call, server):
     with pytest.raises(egress.EgressFailedError):
         call(server(hang_up))
     assert len(heard) == 1
+
+
+def test_the_body_of_a_request_does_not_wait_for_its_head_to_be_acknowledged(server):
+    port = int(server(lambda connection: None).rstrip("/").rpartition(":")[2])
+    with egress._watched(2), egress._connect("127.0.0.1", port) as dialled:
+        assert dialled.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
