@@ -14,6 +14,7 @@ from cdrs import rules
 from cdrs.facts import Facts
 from cdrs.models import BARE_CONTRACT, Cdr, Finding, Period, Token
 from cdrs.periods import month_of, period_for
+from hub import metrics
 from hub.countries import alpha_2
 from hub.ocpi import json, times, types
 from hub.ocpi.errors import Invalid
@@ -123,6 +124,7 @@ def _replay(known: Cdr, claim: Claim) -> Cdr:
     stored = known.body if known.raw is None else known.raw
     if stored != claim.sent and known.body != claim.body:
         raise Invalid(f"CDR {known.uid} exists with other content; a CDR cannot be changed")
+    metrics.DUP_CDR.inc()
     return known
 
 

@@ -27,6 +27,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from hub import metrics
+
 BODY_LIMIT = 1024 * 1024
 URL_LIMIT = 255  # of a URL that a partner names (OCPI 2.2.1, types, URL)
 CALL_LIMIT = 2000  # of what is made from one: path, parameters, the cursor of a next page
@@ -52,7 +54,11 @@ _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class EgressDeniedError(Exception):
-    """The hub refuses to call this URL; the message says why."""
+    """The hub refuses to call this URL; the message says why, `reason` in one word."""
+
+    def __init__(self, message: str, reason: str = "url") -> None:
+        super().__init__(message)
+        metrics.EGRESS_DENIED.labels(reason).inc()
 
 
 class EgressFailedError(Exception):
@@ -146,7 +152,7 @@ def _checked(url: str, hosts: Collection[str] | None, longest: int) -> tuple[str
         raise EgressDeniedError(f"port {port} is none that partners are called at")
     name = f"{host}:{port}" if port else host
     if hosts is not None and name not in hosts:
-        raise EgressDeniedError(f"{name} is not approved for this platform")
+        raise EgressDeniedError(f"{name} is not approved for this platform", "host")
     return name, host, port or (443 if parts.scheme == "https" else 80)
 
 
@@ -165,7 +171,7 @@ def is_public(address: str) -> bool:
 def check_addresses(host: str, addresses: Iterable[str]) -> None:
     """Refuse a host unless all its addresses may be dialled. Raises EgressDeniedError."""
     if not settings.ALLOW_PRIVATE_NETWORKS and not all(map(is_public, addresses)):
-        raise EgressDeniedError(f"{host} does not resolve to public addresses only")
+        raise EgressDeniedError(f"{host} does not resolve to public addresses only", "address")
 
 
 def check_head(headers: Iterable[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 
 import django_stubs_ext
@@ -66,7 +67,7 @@ SECRET_KEY = env("SECRET_KEY") or kept_secret(DATA_DIR / "secret-key")
 ALLOWED_HOSTS = ["*"] if SANDBOX else [HUB_BASE_URL.split("://")[1].split("/")[0].split(":")[0]]
 CSRF_TRUSTED_ORIGINS = [HUB_BASE_URL]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not SANDBOX
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = None if SANDBOX else ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 0 if SANDBOX else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not SANDBOX
@@ -155,6 +156,17 @@ OCPI_MODELS = {
 OCPI_INTAKES = {"cdrs": "cdrs.intake.take"}  # how an object is taken, where not like all others
 
 SILENT_SECONDS = int(env("SILENT_SECONDS", "300"))  # then a platform is asked whether it is there
+
+# Too much: calls a second of a platform, bad tokens a second of an address (0: no limit)
+RATE_LIMIT = int(env("RATE_LIMIT", "0" if SANDBOX else "100"))
+STRANGER_LIMIT = int(env("STRANGER_LIMIT", "20" if RATE_LIMIT else "0"))
+TRUSTED_PROXIES = [ip_network(net) for net in env("TRUSTED_PROXIES").replace(",", " ").split()]
+DISK_RESERVE = int(env("DISK_RESERVE", "0"))  # MiB; 0: a tenth of the disk, at most 2 GiB
+
+# Who may read /metrics from elsewhere than this machine and private networks
+METRICS_TOKEN = env("METRICS_TOKEN")
+METRICS_DIR = DATA_DIR / "metrics"
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # is read when the client is imported
 
 # The message journal: how long it is kept, and how often a process writes what it has noted
 JOURNAL_DAYS = int(env("JOURNAL_DAYS", "30"))

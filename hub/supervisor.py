@@ -23,11 +23,11 @@ from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
+from django.db import connection
 
-from hub import checks, services
+from hub import checks, health, metrics, services
 from hub.crew import Crew, Failure, Part, crew
 from hub.embedded import ServiceError
-from hub.health import HEARTBEAT_KEY
 from hub.processes import complain
 
 READY_LIMIT = 120.0  # seconds from the start of the parts to the first "ready"
@@ -131,6 +131,8 @@ def run() -> None:
         check_port(settings.HOST, settings.PORT)
         if with_demo():
             check_port("127.0.0.1", sandbox_port(), "SANDBOX_PORT")
+        refuse_wrong_clock()
+        forget_metrics()
         ours.complete([manage("migrate", "--no-input"), *stale_static()], NO_LIMIT)
         keep_static_state()
         forget_heartbeat()
@@ -142,9 +144,23 @@ def run() -> None:
         watch(ours, data_dir)
 
 
+def refuse_wrong_clock() -> None:
+    """Start nothing on a host whose clock is not the database's."""
+    offset = health.clock_offset()
+    connection.close()
+    if abs(offset) > health.CLOCK_SECONDS:
+        raise Failure(f"the clock of this host is {offset:+.1f} s off that of the database")
+
+
+def forget_metrics() -> None:
+    """Count anew: what processes of the last time have counted is over."""
+    for file in metrics.FOLDER.glob("*.db"):
+        file.unlink()
+
+
 def forget_heartbeat() -> None:
     """Let readiness wait for a worker of today: the last heart beat of yesterday's is kept."""
-    redis.Redis.from_url(settings.REDIS_URL).delete(HEARTBEAT_KEY)
+    redis.Redis.from_url(settings.REDIS_URL).delete(health.HEARTBEAT_KEY)
 
 
 def watch(ours: Crew, data_dir: Path) -> NoReturn:
@@ -269,6 +285,7 @@ def run_alone(name: str) -> None:
     if os.environ.get("DATABASE_URL") and not os.environ.get("SECRET_KEY"):
         raise Failure("parts that share a database share a SECRET_KEY: give all of them the same")
     with services.running(data_dir), own_crew(None) as ours:
+        refuse_wrong_clock()
         if name == "web":
             check_port(settings.HOST, settings.PORT)
             ours.complete(stale_static(), READY_LIMIT)
@@ -282,7 +299,7 @@ def run_alone(name: str) -> None:
 
 def refuse_unsafe() -> None:
     """Start no part of a hub whose settings no hub may run with."""
-    for error in checks.no_private_networks_when_live():
+    for error in checks.unsafe():
         raise Failure(f"{error.msg} {error.hint}")
 
 

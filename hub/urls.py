@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from hub import health, pages
+from hub import health, pages, scraping
 
 handler500 = "hub.pages.server_error"
 
@@ -16,5 +16,6 @@ urlpatterns = [
     re_path(r"^ocpi/?", include("parties.urls")),  # last: it answers for what is not there
     path("health/live", health.live, name="live"),
     path("health/ready", health.ready, name="ready"),
+    path("metrics", scraping.page, name="metrics"),
     path("admin/", admin.site.urls),
 ]

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
-from hub import egress
+from hub import egress, metrics
 from hub.ocpi import client
 from hub.ocpi.errors import HubError, NotConnected, TimedOut
 from hub.ocpi.messages import Ids, Route
@@ -195,8 +195,23 @@ def send(outgoing: Outgoing, url: str) -> client.Answer:
         seconds=seconds,
         largest=PAGE_BYTES if outgoing.method == "GET" else egress.BODY_LIMIT,
     )
-    with lanes_of(outgoing).timed(platform):
+    with lanes_of(outgoing).timed(platform), _timed(outgoing.module):
         return calling.ask(platform, message)
+
+
+@contextmanager
+def _timed(module: str) -> Iterator[None]:
+    """Note how long a party takes to answer, if it is a command that it is passed."""
+    started = time.monotonic()
+    try:
+        yield
+    except TimedOut:
+        if module == "commands":
+            metrics.COMMAND_TIMEOUT.inc()
+        raise
+    finally:
+        if module == "commands":
+            metrics.COMMAND_LATENCY.observe(time.monotonic() - started)
 
 
 def relayed(answer: client.Answer, method: str, *, missing: int = 0) -> Relayed:

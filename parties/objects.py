@@ -8,6 +8,7 @@ from django.db.models.functions import Cast
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from hub import metrics
 from hub.ocpi import times
 from hub.ocpi.envelope import Stored
 from hub.ocpi.errors import Invalid, NotFound, Problem
@@ -136,6 +137,7 @@ class ReceiverViewSet(DirectViewSet):
         if self.module in routing.BROADCASTABLE:
             self.decided(routing.broadcasted(kept.receivers))
         if kept.change is owned.Change.STALE:
+            metrics.STALE_PUT.inc()
             message = "Ignored: older than what the hub holds"
         if kept.oddities:
             message = f"{message}; odd: {', '.join(kept.oddities)}"

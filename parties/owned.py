@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from hub import metrics
 from hub.ocpi import times
 from hub.ocpi.errors import Invalid, NotFound
 from parties import delivery, merging, routing, storing, waking
@@ -236,6 +237,7 @@ def last_updated(body: Mapping[str, Any]) -> datetime:
     except ValueError as error:
         raise Invalid(f"last_updated: {error}") from error
     if stamp > times.now() + CLOCK_SKEW:
+        metrics.FUTURE_CLOCK.inc()
         raise Invalid("last_updated lies in the future")
     return stamp
 

@@ -22,16 +22,20 @@ from hub import embedded, services
 NOT_IN_TESTS = (
     "ALLOW_PRIVATE_NETWORKS",
     "DATABASE_URL",
+    "DISK_RESERVE",
     "HOST",
     "HUB_BASE_URL",
     "HUB_COUNTRY_CODE",
     "HUB_PARTY_ID",
+    "METRICS_TOKEN",
     "PORT",
     "RATE_LIMIT",
     "REDIS_URL",
     "SANDBOX_PORT",
     "SILENT_SECONDS",
+    "STRANGER_LIMIT",
     "TIME_ZONE",
+    "TRUSTED_PROXIES",
 )
 LIBERTIES = (
     "ALTER ROLE hub CREATEDB",
