@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from hub import locks, statements
 from hub.ocpi.errors import Unauthorized
 from hub.statements import Columns
-from parties import alive, keys
+from parties import alive, keys, throttling
 from parties.models import Key, Party, Platform, Role
 
 HANDSHAKE = 0x0C9F  # the advisory locks of handshakes: (HANDSHAKE, platform)
@@ -43,8 +43,14 @@ class TokenAuthentication(BaseAuthentication):
     """Authenticates by OCPI's credentials token, Base64 or plain."""
 
     def authenticate(self, request: Request) -> tuple[Caller, Key]:
-        """Return the caller, who is alive; every failure is the same 401."""
-        found = find(request.headers.get("Authorization", ""))
+        """Return the caller, who is alive; every failure is the same 401, or raises TooMany."""
+        django_request = request._request
+        throttling.before(django_request)
+        try:
+            found = find(request.headers.get("Authorization", ""))
+        except Unauthorized:
+            throttling.stranger(django_request)
+            raise
         alive.heard(found.platform)
         return found, found.key
 

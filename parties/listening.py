@@ -9,6 +9,7 @@ import msgspec
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
+from hub import metrics
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.messages import Route
 from parties import journal, quirks
@@ -32,8 +33,12 @@ class JournalMiddleware:
             return self.get_response(request)
         at, started = timezone.now(), time.perf_counter()
         response = self.get_response(request)
+        seconds = time.perf_counter() - started
+        metrics.inbound(getattr(getattr(request, "ocpi_view", None), "module", ""), seconds)
+        if getattr(response, "is_quiet", False):
+            return response
         try:
-            milliseconds = round((time.perf_counter() - started) * 1000)
+            milliseconds = round(seconds * 1000)
             journal.record(_draft(request, response, at, milliseconds))
             _note_quirks(request)
         except Exception:

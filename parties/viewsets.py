@@ -30,7 +30,7 @@ from hub.ocpi.errors import (
     UnknownReceiver,
 )
 from hub.ocpi.messages import Address, Ids, Route
-from parties import far_pages, forwarding, policy, repairs, routing
+from parties import far_pages, forwarding, policy, repairs, routing, throttling
 from parties.authentication import Caller, TokenAuthentication, admit
 from parties.forwarding import Outgoing, Relayed
 from parties.models import Role
@@ -90,6 +90,8 @@ class OcpiViewSet(ViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate; an invitation opens nothing but versions and credentials."""
         super().initial(request, *args, **kwargs)
+        if isinstance(request.user, Caller):
+            throttling.platform(request._request, request.user.platform.pk)
         if not self.open_to_invited:
             admit(self.caller)
 

@@ -111,6 +111,7 @@ def error_response(error: OcpiError) -> HttpResponse:
         response["Allow"] = error.allow
     if isinstance(error, Later):
         response["Retry-After"] = str(error.seconds)
+        response.is_quiet = error.quiet  # type: ignore[attr-defined]  # for the journal
     return response
 
 

@@ -114,13 +114,16 @@ class TooSlow(OcpiError):
 
 
 class Later(OcpiError):
-    """Not now: the same request may be made again after some seconds."""
+    """Not now: the same request may be made again after some seconds.
+
+    A `quiet` one is the next of a row, which nobody needs to read about.
+    """
 
     http_status, status_code = 503, 3000
 
-    def __init__(self, message: str, *, seconds: int) -> None:
+    def __init__(self, message: str, *, seconds: int, quiet: bool = False) -> None:
         super().__init__(message)
-        self.seconds = seconds
+        self.seconds, self.quiet = seconds, quiet
 
 
 class Busy(Later):
