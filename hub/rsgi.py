@@ -12,16 +12,20 @@ straight from the server, where a client that sends half a body keeps a thread u
 import asyncio
 import logging
 import os
+import shutil
 import socket
 import stat
 import sys
+import time
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 from typing import Any, cast
 
+from django.conf import settings
 from granian.rsgi import (  # type: ignore[attr-defined]  # it does, only not in so many words
     HTTPProtocol,
     ProtocolClosed,
@@ -29,7 +33,8 @@ from granian.rsgi import (  # type: ignore[attr-defined]  # it does, only not in
     Scope,
 )
 
-from hub.ocpi.envelope import MAX_BODY, error_response
+from hub import metrics
+from hub.ocpi.envelope import MAX_BODY, PROTECTION, error_response
 from hub.ocpi.errors import Ambiguous, Busy, OcpiError, TooLarge, TooSlow
 from hub.ocpi.messages import Ids
 from hub.wsgi import application
@@ -37,12 +42,14 @@ from hub.wsgi import application
 logger = logging.getLogger(__name__)
 THREADS = 24  # of each web process: most wait for partners (parties/forwarding.py has limits)
 WAITING = 400  # requests that may wait for one of them
+MIB = 1024 * 1024
 BODY_SECONDS = 10.0  # for a body to arrive,
-SLOWEST = 1024 * 1024  # and a second more for every so many bytes
+SLOWEST = MIB  # and a second more for every so many bytes
 SMALL = 64 * 1024  # bytes of a body for which there is always room
-MEMORY = 64 * 1024 * 1024  # for the bodies that are larger, of all requests of the process
+MEMORY = 64 * MIB  # for the bodies that are larger, of all requests of the process
 UNREAD_SECONDS = 10  # that a client may leave an answer lying
 
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 PLAIN = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}  # no HTTP_ in WSGI
 
 Headers = list[tuple[str, str]]
@@ -67,6 +74,7 @@ class Reception:
         self.application = application
         self.inside = 0  # requests that have a thread or wait for one
         self.memory = Memory(MEMORY)
+        self.disk = Disk(settings.DATA_DIR, settings.DISK_RESERVE * MIB)
 
     def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
         """Begin work in a web process."""
@@ -88,6 +96,7 @@ class Reception:
         share = Share(self.memory)
         try:
             environ = environ_of(scope)
+            self.disk.refuse_writes(environ)
             environ["wsgi.input"] = BytesIO(await read(protocol, environ, share))
             await self.answered(environ, protocol)
         except OcpiError as error:
@@ -146,6 +155,29 @@ class Share:
         """Let others have the room."""
         self.memory.left += self.taken
         self.taken = 0
+
+
+class Disk:
+    """Whether there is room to write; 0 reserves a tenth of the disk, at most 2 GiB.
+
+    Refused is what comes in, early: PostgreSQL still has room for what is under way, and a partner
+    is told when to come again.
+    """
+
+    def __init__(self, folder: Path, reserve: int) -> None:
+        self.folder, self.reserve = folder, reserve
+        self.full, self.look_again = False, 0.0
+
+    def refuse_writes(self, environ: Environ) -> None:
+        """Refuse a call that would write when the disk is nearly full; raises Busy."""
+        if environ["REQUEST_METHOD"] in READING or not environ["PATH_INFO"].startswith("/ocpi"):
+            return
+        if time.monotonic() > self.look_again:
+            total, _, free = shutil.disk_usage(self.folder)
+            self.full = free < (self.reserve or min(total // 10, 2048 * MIB))
+            self.look_again = time.monotonic() + 1
+        if self.full:
+            raise Busy("the hub has no room to keep this now, try again", seconds=30)
 
 
 # A request
@@ -252,9 +284,11 @@ def refuse(scope: Scope, protocol: HTTPProtocol, error: OcpiError) -> None:
     if scope.path.startswith("/ocpi"):
         response = error_response(error)
         ids = Ids.from_headers(cast(Any, scope.headers)).headers()
-        headers, body = [*response.items(), *ids.items()], response.content
+        headers = [*response.items(), *ids.items(), *PROTECTION.items()]
+        body = response.content
     else:
         headers, body = [("Content-Type", "text/plain")], f"{error.message}\n".encode()
+    metrics.REFUSED.labels(type(error).__name__).inc()
     protocol.response_bytes(error.http_status, [*headers, ("Connection", "close")], body)
 
 

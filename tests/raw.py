@@ -4,6 +4,7 @@ import base64
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -40,26 +41,26 @@ class Answer:
         return json.loads(self.raw.partition(b"\r\n\r\n")[2])
 
 
-def port_of(hub: RunningHub) -> int:
-    """Return the port of a hub."""
-    port = urlsplit(hub.url).port
+def port_of(url: str) -> int:
+    """Return the port in a URL."""
+    port = urlsplit(url).port
     assert port
     return port
 
 
-def connect(hub: RunningHub, *, buffer: int = 0) -> socket.socket:
+def connect(url: str, *, buffer: int = 0) -> socket.socket:
     """Open a connection; `buffer` is how many bytes of an answer it takes unread."""
     found = socket.socket()
     found.settimeout(30)
     if buffer:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    found.connect((HOST, port_of(hub)))
+    found.connect((HOST, port_of(url)))
     return found
 
 
-def head(hub: RunningHub, method: str, path: str, *lines: str) -> bytes:
+def head(url: str, method: str, path: str, *lines: str) -> bytes:
     """Return a request up to its empty line."""
-    first = (f"{method} {path} HTTP/1.1", f"Host: {HOST}:{port_of(hub)}", *lines, "", "")
+    first = (f"{method} {path} HTTP/1.1", f"Host: {HOST}:{port_of(url)}", *lines, "", "")
     return "\r\n".join(first).encode("latin-1")
 
 
@@ -74,11 +75,11 @@ def heard(connection: socket.socket) -> Answer:
     return Answer(b"".join(parts))
 
 
-def say(hub: RunningHub, content: bytes) -> Answer:
+def say(url: str, content: bytes) -> Answer:
     """Send bytes and no more, and return what the hub says until it hangs up."""
-    with connect(hub) as connection:
-        connection.sendall(content)
-        connection.shutdown(socket.SHUT_WR)
+    with connect(url) as connection:
+        with suppress(OSError):  # it may hang up before it has heard all
+            connection.sendall(content)
         return heard(connection)
 
 

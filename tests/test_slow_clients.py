@@ -33,7 +33,7 @@ def many(hub: RunningHub) -> Iterator[ExitStack]:
 
 def crowd(hub: RunningHub, stack: ExitStack, content: bytes, number: int = MANY, **options: int):
     """Have many connections that have said the same."""
-    found = [stack.enter_context(raw.connect(hub, **options)) for _ in range(number)]
+    found = [stack.enter_context(raw.connect(hub.url, **options)) for _ in range(number)]
     for connection in found:
         connection.sendall(content)
     return found
@@ -42,7 +42,7 @@ def crowd(hub: RunningHub, stack: ExitStack, content: bytes, number: int = MANY,
 def put(hub: RunningHub, token: str, *lines: str) -> bytes:
     """Return the head of a request that is good as far as it goes."""
     known = (f"Authorization: {token}", "Content-Type: application/json")
-    return raw.head(hub, "PUT", PATH, *known, *lines)
+    return raw.head(hub.url, "PUT", PATH, *known, *lines)
 
 
 def others_are_served(hub: RunningHub, token: str) -> bool:
@@ -77,7 +77,7 @@ def test_slow_clients_of_every_kind_wait_for_themselves(
     drips = crowd(hub, many, put(hub, token, length), 30)
     chunk_drips = crowd(hub, many, put(hub, token, chunked), 30)
     headers, silent = crowd(hub, many, put(hub, token)[:-2]), crowd(hub, many, b"")
-    file = raw.head(hub, "GET", "/static/admin/js/vendor/jquery/jquery.js")  # 280 kB
+    file = raw.head(hub.url, "GET", "/static/admin/js/vendor/jquery/jquery.js")  # 280 kB
     deaf = crowd(hub, many, file * 60, 30, buffer=4096)  # more than a kernel holds for us
     ports = {connection.getsockname()[1] for connection in deaf}
 
@@ -111,8 +111,8 @@ def test_large_bodies_do_not_take_all_memory(hub: RunningHub, token: str, many: 
 @pytest.mark.parametrize("path", ["/ocpi/versions", "/admin/login/"])
 def test_a_request_keeps_the_ids_and_form_it_has_elsewhere(hub: RunningHub, path: str) -> None:
     lines = ("Content-Length: 9999999", "X-Request-ID: r-1", "X-Correlation-ID: c-1")
-    with raw.connect(hub) as connection:
-        connection.sendall(raw.head(hub, "POST", path, *lines))
+    with raw.connect(hub.url) as connection:
+        connection.sendall(raw.head(hub.url, "POST", path, *lines))
         answer = raw.heard(connection)
     assert answer.status == 413
     if path.startswith("/ocpi"):

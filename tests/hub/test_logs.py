@@ -46,7 +46,7 @@ def test_no_line_about_a_request_holds_its_path(log, monkeypatch, error, status)
     def fail(*args):
         raise error(f"{UID} is no good")
 
-    monkeypatch.setattr("django.middleware.common.CommonMiddleware.process_request", fail)
+    monkeypatch.setattr("django.middleware.security.SecurityMiddleware.process_request", fail)
     assert call(PATH).status_code == status
     assert UID not in log.getvalue()
     first = json.loads(log.getvalue().splitlines()[0])
