@@ -7,6 +7,8 @@ from django.test import Client
 
 from hub import egress, metrics
 from parties import delivery
+from parties.delivery import tallies
+from parties.models import Platform
 from tests import objects
 from tests.speaking import Speaker, joined
 from tests.wires import Said, receiving, wire
@@ -59,12 +61,18 @@ def test_what_is_owed_is_told_by_receiver_and_class(cpo):
     with wire(lambda seen: Said(500)) as partner:
         emsp = receiving(partner, "locations")
         cpo.put("2.2.1/receiver/locations/NL/CPO/L1", objects.location(cpo.address))
-        owed = {"receiver": "DE*EMP", "cls": "STATE"}
+        receiver = str(emsp.platform.pk)
+        owed, tried = {"receiver": receiver, "cls": "STATE"}, {"outcome": "transient"}
         assert value("owed_rows", **owed) == 1
         assert value("oldest_owed_age_seconds", **owed) >= 0
-        assert value("breaker_state", receiver="DE*EMP") == 0
+        assert value("breaker_state", receiver=receiver) == 0
+        before = value("attempts_total", **tried)
         delivery.drain(emsp.platform.pk)
+        tallies.write()
         assert value("owed_rows", **owed) == 1
+        assert value("attempts_total", **tried) == before + 1
+        Platform.objects.filter(pk=emsp.platform.pk).update(pause_reason="failing")
+        assert value("breaker_state", receiver=receiver) == 1
 
 
 def test_calls_that_the_door_refuses_are_counted_by_reason():
