@@ -310,6 +310,6 @@ def test_a_request_is_made_once_whatever_comes_of_it(call, server):
 
 
 def test_the_body_of_a_request_does_not_wait_for_its_head_to_be_acknowledged(server):
-    port = int(server(lambda connection: None).rstrip("/").rpartition(":")[2])
-    with egress._watched(2), egress._connect("127.0.0.1", port) as dialled:
+    target = "127.0.0.1", int(server(lambda connection: None).rstrip("/").rpartition(":")[2])
+    with egress._watched(2, target), egress._connect(*target) as dialled:
         assert dialled.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
