@@ -141,3 +141,25 @@ class Tariff(OwnedObject):
         )
         rows = Location.objects.filter(refers, owner=self.owner_id)
         return rows.values_list("uid", flat=True).first() or ""
+
+
+class TariffVersion(models.Model):
+    """A tariff as it was from some time on: sessions are priced by what held when they started.
+
+    Written by a trigger (migration 0007) whenever a tariff is stored with another body.
+    """
+
+    tariff = models.ForeignKey(Tariff, on_delete=models.PROTECT, related_name="versions")
+    known_from = models.DateTimeField(_("known from"))
+    body = ExactJSONField(_("body"))
+
+    class Meta:
+        verbose_name = _("version of a tariff")
+        verbose_name_plural = _("versions of tariffs")
+        ordering = ["pk"]
+        indexes: ClassVar = [
+            models.Index(fields=["tariff", "known_from"], name="tariff_version_by_time")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tariff_id}, {self.known_from}"

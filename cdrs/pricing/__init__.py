@@ -11,4 +11,16 @@ from cdrs.pricing.engine import figures, price, settle
 from cdrs.pricing.refusals import Refused
 from cdrs.pricing.verdicts import Assessment, Verdict, assess
 
-__all__ = ["Account", "Assessment", "Refused", "Verdict", "assess", "figures", "price", "settle"]
+VERSION = "2026-11"  # kept with every verdict; a new one for every change of a figure
+
+__all__ = [
+    "VERSION",
+    "Account",
+    "Assessment",
+    "Refused",
+    "Verdict",
+    "assess",
+    "figures",
+    "price",
+    "settle",
+]

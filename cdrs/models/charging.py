@@ -246,6 +246,11 @@ class Cdr(Stateful, OwnedObject):
     class Meta(OwnedObject.Meta):
         verbose_name = _("CDR")
         verbose_name_plural = _("CDRs")
+        permissions: ClassVar = [
+            ("release_cdr", "Can release held CDRs"),
+            ("discard_cdr", "Can discard held CDRs"),
+            ("judge_cdr", "Can have CDRs judged again"),
+        ]
         constraints = [
             models.UniqueConstraint("owner", Upper("uid"), name="unique_cdr"),
             models.CheckConstraint(
@@ -263,8 +268,15 @@ class Cdr(Stateful, OwnedObject):
         indexes = [
             models.Index(fields=["period", "owner", "currency", "emsp"], name="cdr_settled"),
             models.Index(fields=["period", "emsp", "currency"], name="cdr_settled_with_emsp"),
-            models.Index(fields=["owner", "evse_uid", "started_at"], name="cdr_at_evse"),
-            models.Index(fields=["owner", "session_uid"], name="cdr_of_session"),
+            models.Index("owner", Upper("evse_uid"), "started_at", name="cdr_at_evse"),
+            models.Index("owner", Upper("session_uid"), name="cdr_of_session"),
+            models.Index("emsp", Upper("token_uid"), "started_at", name="cdr_of_token"),
+            models.Index(
+                "owner",
+                KT("body__authorization_reference"),
+                condition=models.Q(body__has_key="authorization_reference"),
+                name="cdr_by_authorization",
+            ),
             models.Index(fields=["month"], condition=models.Q(state="held"), name="cdr_held"),
             models.Index(
                 fields=["emsp", "id"], include=["complete", "last_updated"], name="cdr_listed"
@@ -297,11 +309,26 @@ class Finding(models.Model):
     text = models.CharField(_("in words"), max_length=255)
     found_at = models.DateTimeField(_("found at"), default=timezone.now)
     cleared_at = models.DateTimeField(_("cleared at"), null=True, blank=True)
+    decision = models.ForeignKey(
+        "cdrs.Decision",
+        verbose_name=_("set aside by"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="findings",
+    )
 
     class Meta:
         verbose_name = _("finding")
         verbose_name_plural = _("findings")
         ordering = ["pk"]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["code"],
+                condition=models.Q(severity="hold", cleared_at__isnull=True),
+                name="finding_open",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["cdr", "code"],
