@@ -51,7 +51,7 @@ class Facts:
         seconds = Decimal(str((self.ended_at - self.started_at).total_seconds()))
         return seconds / 3600
 
-    @property
+    @cached_property
     def dateless(self) -> bool:
         """Tell whether start or end is 1970-01-01T00:00:00Z, agreed on for "not known"."""
         return NOT_KNOWN in {self.started_at, self.ended_at}
@@ -61,28 +61,28 @@ class Facts:
         """Return the charging periods in the order given."""
         return [_period(item) for item in self.body["charging_periods"]]
 
-    @property
+    @cached_property
     def credit(self) -> bool:
         """Tell whether it takes another CDR back."""
         return bool(self.body.get("credit"))
 
-    @property
+    @cached_property
     def excl_vat(self) -> Decimal:
         """Return the total before VAT."""
         return four_decimals(self.body["total_cost"]["excl_vat"] * Decimal(1))
 
-    @property
+    @cached_property
     def incl_vat(self) -> Decimal | None:
         """Return the total with VAT, None where the CPO left it out."""
         value = self.body["total_cost"].get("incl_vat")
         return None if value is None else four_decimals(value * Decimal(1))
 
-    @property
+    @cached_property
     def energy_kwh(self) -> Decimal:
         """Return the energy; positive in a credit, too, which names what it takes back."""
         return four_decimals(self.body["total_energy"] * Decimal(1))
 
-    @property
+    @cached_property
     def payer(self) -> Address | None:
         """Return the eMSP that the token names."""
         token = self.body.get("cdr_token")

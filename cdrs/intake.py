@@ -67,8 +67,15 @@ def take(owner: Role, body: Mapping[str, Any]) -> owned.Change:
 
 def _judgement(claim: Claim, facts: Facts, payer: Role | None, now: datetime) -> judging.Judgement:
     """Judge a CDR that is not stored yet; raises Invalid when it is not even to be kept."""
-    payer_id = payer.party_id if payer else None
-    [judgement] = judging.judge([Candidate(claim.owner, payer_id, facts, now, claim.lacking)])
+    candidate = Candidate(
+        owner=claim.owner,
+        emsp_id=payer.party_id if payer else None,
+        facts=facts,
+        now=now,
+        lacking=claim.lacking,
+        place_told=bool(claim.sent.get("cdr_location")),
+    )
+    [judgement] = judging.judge([candidate])
     if refused := judgement.of(rules.REJECT):
         raise Invalid("; ".join(finding.text for finding in refused))
     return judgement

@@ -76,6 +76,7 @@ def _context(
         | {
             "parameters": evidence.parameters(told.agreed),
             "lacking": candidate.lacking,
+            "place": told.place if candidate.place_told else None,
             "priced": repriced.priced,
             "tariffs": repriced.known,
         }
@@ -168,8 +169,16 @@ def _judged_again(ids: Sequence[int]) -> Iterator[tuple[Cdr, Judgement]]:
 def candidate_of(cdr: Cdr) -> Candidate:
     """Return a stored CDR as it is to be judged: at the time it came, by what is known now."""
     facts = Facts(cdr.body)
-    payer = cdr.emsp_id or _payer(facts)
-    return Candidate(cdr.owner, payer, facts, cdr.received_at, _lacking(cdr), cdr.pk)
+    payer, told = cdr.emsp_id or _payer(facts), cdr.body if cdr.raw is None else cdr.raw
+    return Candidate(
+        owner=cdr.owner,
+        emsp_id=payer,
+        facts=facts,
+        now=cdr.received_at,
+        lacking=_lacking(cdr),
+        pk=cdr.pk,
+        place_told=bool(told.get("cdr_location")),
+    )
 
 
 def _payer(facts: Facts) -> int | None:

@@ -14,7 +14,7 @@ PARTS = ("fixed", "energy", "time", "parking", "reservation")
 NO_TARIFF = frozenset({"no_tariff", "unknown_tariff", "no_active_tariff"})
 NO_ZONE = frozenset({"time_zone_missing", "time_zone_invalid"})
 TOLD_ELSEWHERE = frozenset({"currency_mismatch"})
-TOTAL = "total_cost"
+TOTAL, TAX = "total_cost", ".incl_vat"
 ENOUGH = 50  # CDRs that make a norm
 OUTLIER = 10  # median deviations
 
@@ -278,6 +278,18 @@ def cost_slightly_off(facts: Facts, context: Context) -> str | None:
 
 
 @rule(FLAG, since=NEW)
+def tax_differs(facts: Facts, context: Context) -> str | None:
+    """Costs with tax are what the tariff makes of them; the hub pays tax by its own rules."""
+    figures = context.priced.figures if context.priced else ()
+    wrong = [
+        item
+        for item in figures
+        if item.field.endswith(TAX) and item.verdict in {"mismatch", "inconclusive"}
+    ]
+    return _told(item for item in wrong if not _slight(item, context))
+
+
+@rule(FLAG, since=NEW)
 def priced_by_another_reading(facts: Facts, context: Context) -> str | None:
     """A cost that agrees under a tolerated reading of OCPI is paid as it is claimed."""
     priced = context.priced
@@ -300,9 +312,13 @@ def _per_kwh(facts: Facts) -> Decimal | None:
 
 
 def _wrong(priced: Priced | None, verdict: str) -> list[Figure]:
-    """Return the costs with a verdict; volumes need no tariff to be wrong."""
+    """Return the costs before tax with a verdict; volumes need no tariff to be wrong."""
     figures = priced.figures if priced else ()
-    return [item for item in figures if "cost" in item.field and item.verdict == verdict]
+    return [
+        item
+        for item in figures
+        if item.verdict == verdict and "cost" in item.field and not item.field.endswith(TAX)
+    ]
 
 
 def _slight(item: Figure, context: Context) -> bool:

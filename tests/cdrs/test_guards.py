@@ -6,7 +6,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from cdrs.models import Cdr, Finding, Period
+from cdrs.models import Cdr, Decision, Finding, Period, Verdict
+from parties.models import User
 from tests.settlement import factory
 from tests.settlement.factory import MONTH
 
@@ -59,6 +60,11 @@ def execute(statement: str) -> None:
 def hold(cdr: Cdr, **facts: object) -> Finding:
     values = {"code": "energy_high", "severity": "hold", "text": "too much"}
     return Finding.objects.create(cdr=cdr, **values | facts)
+
+
+def decide(cdr: Cdr, action: str) -> Decision:
+    person, _ = User.objects.get_or_create(email="operations@hub.example")
+    return Decision.objects.create(cdr=cdr, action=action, reason="because", person=person)
 
 
 @pytest.fixture
@@ -114,6 +120,7 @@ def test_a_cdr_moves_as_the_table_says(accepted: Cdr) -> None:
             cdr = factory.cdr(accepted.owner, accepted.emsp, state=old, uid=f"{old}-{new}")
             month = period if new == Cdr.State.ACCEPTED else "NULL"
             move = UPDATE_CDR.format(f"state = '{new}', period_id = {month}", cdr.pk)
+            decide(cdr, "discard")
             if new in Cdr.TRANSITIONS[old]:
                 execute(move)
             else:
@@ -196,3 +203,28 @@ def test_the_role_of_the_hub_is_not_above_all_this() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         assert cursor.fetchone() == (False,)
+
+
+def test_nothing_is_discarded_that_nobody_decided_to_discard(held: Cdr) -> None:
+    discard = UPDATE_CDR.format("state = 'discarded'", held.pk)
+    decide(held, "release")
+    assert "nobody has decided" in refused(discard)
+    decide(held, "discard")
+    execute(discard)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {} SET cdr_id = cdr_id", "DELETE FROM {}"])
+def test_verdicts_and_decisions_stay(held: Cdr, statement: str) -> None:
+    decide(held, "release")
+    Verdict.objects.create(cdr=held, cause="intake", rules="x", held=True, context={})
+    assert "a decision is never changed" in refused(statement.format("cdrs_decision"))
+    assert "a verdict is never changed" in refused(statement.format("cdrs_verdict"))
+
+
+def test_a_finding_is_set_aside_when_it_is_cleared_and_not_otherwise(held: Cdr) -> None:
+    hold(held)
+    decision = decide(held, "release")
+    aside = f"decision_id = {decision.pk}"
+    assert "set aside when" in refused(UPDATE_FINDING.format(aside))
+    execute(UPDATE_FINDING.format(f"{aside}, cleared_at = now()"))
+    assert "set aside when" in refused(UPDATE_FINDING.format("decision_id = NULL"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdrs.models import Cdr
+from cdrs.models import Cdr, RuleParameters
 from hub.ocpi import types, validation
 from parties.models import Delivery
 from tests import objects
@@ -94,10 +94,8 @@ def test_without_a_place_it_is_settled_but_not_sent_as_valid(cpo, emsp, token):
     assert not Delivery.objects.filter(module="cdrs").exists()
 
 
-def test_in_live_it_is_held_since_nobody_pays_for_what_they_cannot_see(
-    cpo, emsp, token, monkeypatch
-):
-    monkeypatch.setattr("cdrs.intake.HOLD_LACKING", True)
+def test_in_live_it_is_held_since_nobody_pays_for_what_they_cannot_see(cpo, emsp, token):
+    RuleParameters.objects.create(valid_from="2020-01-01", values={"hold_lacking": True})
     cpo.post(PATH, GUIDE)
     assert codes("hold") == {"not_shown_to_the_emsp"}
 

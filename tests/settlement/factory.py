@@ -4,9 +4,9 @@ import datetime as dt
 import itertools
 from decimal import Decimal
 
-from cdrs.models import Cdr, Period
+from cdrs.models import Cdr, CdrQuerySet, Decision, Period
 from parties import clientinfo
-from parties.models import Party, Platform, Role
+from parties.models import Party, Platform, Role, User
 from settlement import onboarding
 
 MONTH = dt.date(2024, 3, 1)
@@ -93,3 +93,12 @@ def credit(original: Cdr, **facts: object) -> Cdr:
         month=original.month,
         **{"country": original.country, "credit_of": original, **facts},
     )
+
+
+def discard(held: CdrQuerySet) -> None:
+    """Discard held CDRs, as somebody would decide."""
+    person, _ = User.objects.get_or_create(email="clerk@hub.example")
+    Decision.objects.bulk_create(
+        Decision(cdr=cdr, action="discard", reason="not ours", person=person) for cdr in held
+    )
+    held.update(state="discarded")
