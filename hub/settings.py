@@ -225,7 +225,10 @@ CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_ROUTES = {"settlement.*": {"queue": "documents"}}
+CELERY_TASK_ROUTES = {
+    "settlement.*": {"queue": "documents"},
+    "cdrs.*": {"queue": "documents"},
+}
 CELERY_TASK_DEFAULT_QUEUE = "deliveries"
 CELERY_BEAT_SCHEDULE = {
     "sweep what is owed": {"task": "parties.sweep", "schedule": 2.0},
@@ -260,6 +263,19 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="3", minute="20"),
     },
     "render what is missing": {"task": "settlement.render_missing", "schedule": 60.0},
+    "price what had to wait": {
+        "task": "cdrs.judge_waiting",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "judge held CDRs again": {
+        "task": "cdrs.retry_held",
+        "schedule": crontab(hour="3", minute="20"),
+    },
+    "learn what is usual": {
+        "task": "cdrs.learn_norms",
+        "schedule": crontab(hour="2", minute="40"),
+    },
 }
 
 # Time, language, files
