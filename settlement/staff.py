@@ -18,9 +18,10 @@ APPS = ("parties", "locations", "cdrs", "settlement")
 _SEE = Q(codename__startswith="view_")
 _WRITE = Q(codename__startswith="add_") | Q(codename__startswith="change_")
 _MONEY = Q(content_type__app_label="settlement") & _WRITE
+_DECIDE = Q(codename__in=("release_cdr", "discard_cdr", "judge_cdr"))
 MAY: Mapping[str, Q] = {
     "support": _SEE,
-    "operations": _SEE | Q(content_type__app_label__in=("parties", "cdrs")) & _WRITE,
+    "operations": _SEE | _DECIDE | Q(content_type__app_label__in=("parties", "cdrs")) & _WRITE,
     "clerk": _SEE | _MONEY,
     "approver": _SEE | _MONEY | Q(codename="close_period"),
 }
