@@ -23,7 +23,7 @@ class Group(NamedTuple):
     words: str
     owner: Party
     currency: str
-    count: int
+    cdrs: int
     total: Decimal
     oldest: dt.datetime
     old: int
@@ -82,7 +82,7 @@ def totals(cdrs: CdrQuerySet) -> list[tuple[str, int, Decimal]]:
 def words(code: str) -> str:
     """Return what a rule asks for."""
     found = rules.by_code().get(code)
-    return found.words if found else ""
+    return found.words.replace("`", "") if found else ""
 
 
 def decide(
@@ -118,7 +118,7 @@ def _group(row: dict[str, Any], owners: dict[int, Party]) -> Group:
         words=words(row["code"]),
         owner=owners[row["cdr__owner"]],
         currency=row["cdr__currency"],
-        count=row["count"],
+        cdrs=row["count"],
         total=row["total"],
         oldest=row["oldest"],
         old=row["old"],

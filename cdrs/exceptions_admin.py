@@ -12,7 +12,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -25,6 +24,7 @@ class Deed(NamedTuple):
     """What staff may do about held CDRs; `act` is None where they are only judged again."""
 
     title: Any
+    name: Any
     permission: str
     warning: Any
     act: Callable[..., Any] | None = None
@@ -32,18 +32,21 @@ class Deed(NamedTuple):
 
 DEEDS = {
     "release": Deed(
+        _("Release held CDRs"),
         _("Release"),
         "cdrs.release_cdr",
         _("What holds these CDRs is set aside, and they are settled as they were sent."),
         judging.release,
     ),
     "discard": Deed(
+        _("Discard held CDRs"),
         _("Discard"),
         "cdrs.discard_cdr",
         _("These CDRs are never settled. This cannot be undone."),
         judging.discard,
     ),
     "judge": Deed(
+        _("Judge held CDRs again"),
         _("Judge again"),
         "cdrs.judge_cdr",
         _("The rules look at these CDRs once more, by what the hub knows now."),
@@ -77,12 +80,12 @@ class ExceptionActions(ReadOnlyAdmin):
         """Add the groups, and the page that asks for a reason."""
         view = self.admin_site.admin_view
         return [
-            path("exceptions/", view(self.exceptions), name="cdrs_exceptions"),
+            path("exceptions/", view(self.by_cause), name="cdrs_exceptions"),
             path("decide/<str:name>/", view(self.decide), name="cdrs_decide"),
             *super().get_urls(),
         ]
 
-    def exceptions(self, request: HttpRequest) -> HttpResponse:
+    def by_cause(self, request: HttpRequest) -> HttpResponse:
         """Show the held CDRs by cause and CPO."""
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -133,21 +136,21 @@ class ExceptionActions(ReadOnlyAdmin):
         """Allow those who may have CDRs judged."""
         return request.user.has_perm(DEEDS["judge"].permission)
 
-    def _asked(self, request: HttpRequest, name: str, cdrs: Any, reason: str = "") -> HttpResponse:
+    def _asked(self, request: HttpRequest, name: str, cdrs: Any) -> HttpResponse:
         """Show what is about to happen, and ask why."""
         ids = list(cdrs.order_by("pk").values_list("pk", flat=True)[: exceptions.MOST])
         chosen: CdrQuerySet = Cdr.objects.filter(pk__in=ids)
         held = chosen.filter(state=Cdr.State.HELD)
         context = {
             **self.admin_site.each_context(request),
-            "title": format_lazy("{}: {}", DEEDS[name].title, _("CDRs")),
+            "title": DEEDS[name].title,
             "name": name,
             "deed": DEEDS[name],
+            "asks": DEEDS[name].act is not None,  # a template would call it
             "ids": ids,
             "others": len(ids) - held.count(),
             "totals": exceptions.totals(held),
             "reasons": exceptions.reasons(held),
-            "reason": reason,
         }
         return TemplateResponse(request, "admin/cdrs/decide.html", context)
 
@@ -182,20 +185,15 @@ def _allowed(request: HttpRequest) -> list[tuple[str, Deed]]:
 
 def _query(group: exceptions.Group) -> str:
     """Return the parameters that select a group, in the list and for a decision."""
-    return urlencode(
-        {
-            "held_for": group.code,
-            "owner__id__exact": group.owner.pk,
-            "currency__exact": group.currency,
-        }
-    )
+    chosen = {"held_for": group.code, "owner__id__exact": str(group.owner.pk)}
+    return urlencode({**chosen, "currency__exact": group.currency})
 
 
 def _of_group(request: HttpRequest) -> CdrQuerySet:
     """Return the CDRs that the parameters of a group select; none without them."""
     code, owner = request.GET.get("held_for", ""), request.GET.get("owner__id__exact", "")
     if not code or not owner.isdigit():
-        return Cdr.objects.none()  # type: ignore[no-any-return]
+        return Cdr.objects.none()
     return exceptions.held_for(code).filter(
         owner=int(owner), currency=request.GET.get("currency__exact", "")
     )

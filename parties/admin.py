@@ -157,7 +157,7 @@ class ObjectAdmin(ReadOnlyAdmin):
     list_filter: ClassVar[tuple[Any, ...]] = ("owner", "complete")
     search_fields: ClassVar[tuple[str, ...]] = ("uid",)
     exclude = ("body", "raw")
-    readonly_fields = ("as_json",)
+    readonly_fields: ClassVar[tuple[str, ...]] = ("as_json",)
 
     @admin.display(description=_("object"))
     def as_json(self, item: Any) -> SafeString:

@@ -9,6 +9,11 @@ from tests.speaking import joined
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PAGES = [
     "cdrs/cdr/",
+    "cdrs/cdr/exceptions/",
+    "cdrs/verdict/",
+    "cdrs/decision/",
+    "cdrs/norm/",
+    "cdrs/ruleparameters/add/",
     "cdrs/token/",
     "cdrs/session/",
     "cdrs/period/",
@@ -38,7 +43,9 @@ def traded():
     session = objects.session(cpo.address, emsp.address)
     cpo.put(f"2.2.1/receiver/sessions/{cpo.path}/S1", session)
     hostile = "<script>alert(1)</script>"
-    cpo.post("2.2.1/receiver/cdrs", objects.cdr(cpo.address, emsp.address, remark=hostile))
+    told = {"remark": hostile, "tariffs": [objects.tariff(cpo.address)]}
+    told |= {"total_cost": {"excl_vat": objects.D("10.50")}}
+    cpo.post("2.2.1/receiver/cdrs", objects.cdr(cpo.address, emsp.address, **told))
 
 
 def test_staff_log_in_and_every_page_is_clean(traded, visit, live_server):
@@ -59,4 +66,26 @@ def test_staff_log_in_and_every_page_is_clean(traded, visit, live_server):
     page.goto(f"{live_server.url}/admin/cdrs/cdr/")
     page.locator("#result_list tbody th a").first.click()
     assert "<script>alert(1)</script>" in page.inner_text("pre.json")
+    assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_staff_release_held_cdrs_by_their_cause(traded, visit, live_server, scheme):
+    User.objects.create_superuser("staff@hub.example", "a long password")
+    visitor = visit("/admin/login/?next=/admin/cdrs/cdr/exceptions/", color_scheme=scheme)
+    page = visitor.page
+    page.fill("#id_username", "staff@hub.example")
+    page.fill("#id_password", "a long password")
+    page.click("input[type=submit]")
+    row = page.locator("tr", has_text="total_cost_differs")
+    assert "10.5000 EUR" in row.inner_text()
+    row.get_by_role("link", name="Release").click()
+    page.fill("#reason", "agreed with both")
+    page.click("input[type=submit].default")
+    assert "1 CDR was decided" in page.inner_text(".messagelist")
+    assert "Nothing is held" in page.inner_text("#content")
+    page.goto(f"{live_server.url}/admin/cdrs/cdr/")
+    page.locator("#result_list tbody th a").first.click()
+    page.locator(".price-explanation").wait_for()
+    assert "agreed with both" in page.inner_text("#content")
     assert visitor.complaints == []
