@@ -11,7 +11,7 @@ from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from hub.fields import ExactJSONField
-from hub.ocpi import types
+from hub.ocpi import tariff_lints, types
 from locations.audience import IsAllowed
 from parties.models import OwnedObject, OwnedObjectQuerySet, Role, RoleQuerySet
 
@@ -121,6 +121,11 @@ class Tariff(OwnedObject):
     def open(cls, body: Mapping[str, Any]) -> bool:
         """Tell that everybody may know of it."""
         return True
+
+    @property
+    def lints(self) -> list[tariff_lints.Lint]:
+        """Return what is odd about it."""
+        return tariff_lints.check(self.body)
 
     @property
     def deleted(self) -> bool:

@@ -1,5 +1,6 @@
 """Locations and tariffs over OCPI."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.ocpi import times, types
+from hub.ocpi import tariff_lints, times, types
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.messages import Address
 from locations import parts, v22
@@ -96,6 +97,17 @@ class TariffReceiver(ReceiverViewSet):
     """Takes tariffs from CPOs."""
 
     module, model = "tariffs", Tariff
+    lints: Sequence[tariff_lints.Lint] = ()
+
+    def checked(self, kind: Any, draft: Draft) -> Draft:
+        """Return a valid tariff, and note what is odd about it: nothing is refused for that."""
+        found = super().checked(kind, draft)
+        self.lints = tariff_lints.check(found.body)
+        return found
+
+    def answer(self, kept: owned.Kept, message: str) -> Response:
+        """Say what became of a push, and what is odd about the tariff."""
+        return super().answer(kept, "; odd: ".join([message, *tariff_lints.told(self.lints)]))
 
     def destroy(self, request: Request, uid: str, **named: str) -> Response:
         """Delete a tariff for future use, and tell everybody who has it."""

@@ -6,6 +6,7 @@ lists them all.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from itertools import product
 from math import prod
@@ -17,6 +18,7 @@ from hub.ocpi import times, types
 
 ENERGY, TIME, PARKING_TIME, FLAT = "ENERGY", "TIME", "PARKING_TIME", "FLAT"
 WITH_UNIT = (ENERGY, TIME, PARKING_TIME)
+FEW = 3  # lints that a partner is told at once
 RANGES = ("kwh", "current", "power", "duration")
 KEYS = {
     "tariff": {*types.Tariff.__struct_fields__, "tax_included", "preauthorize_amount"},
@@ -41,6 +43,13 @@ class Lint(NamedTuple):
 def check(tariff: Wire) -> list[Lint]:
     """Return everything that is odd about a valid tariff."""
     return [Lint(code, *found) for code, lint in LINTS.items() for found in lint(tariff)]
+
+
+def told(lints: Sequence[Lint]) -> list[str]:
+    """Return one text for the partner, the first few lints in words; nothing where none fired."""
+    texts = [f"{item.path or 'tariff'}: {item.text}" for item in lints[:FEW]]
+    left = len(lints) - FEW
+    return [", ".join([*texts, *([f"and {left} more"] if left > 0 else [])])] if texts else []
 
 
 def lint(function: Check) -> Check:
@@ -209,8 +218,8 @@ def min_above_max(tariff: Wire) -> Found:
 @lint
 def never_active(tariff: Wire) -> Found:
     """A tariff starts before it ends."""
-    start, end = tariff.get("start_date_time"), tariff.get("end_date_time")
-    if start and end and times.parse(start) >= times.parse(end):
+    start, end = (_instant(tariff.get(f"{name}_date_time")) for name in ("start", "end"))
+    if start and end and start >= end:
         yield "end_date_time", "it ends before it starts: the tariff is never valid"
 
 
@@ -268,6 +277,14 @@ def _all_components(tariff: Wire, reserved: bool | None = None) -> Iterator[tupl
 
 def _restrictions(element: Wire) -> Wire:
     return element.get("restrictions") or {}
+
+
+def _instant(value: Any) -> datetime | None:
+    """Read a DateTime; one that does not exist, such as the 31st of February, is none."""
+    try:
+        return times.parse(value) if value else None
+    except ValueError:
+        return None
 
 
 def _number(value: Any) -> Decimal | None:

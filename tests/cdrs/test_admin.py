@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from django.apps import apps
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -40,6 +41,14 @@ def test_deleted_tariffs_are_shown_with_when(cpo, desk):
     deleted = desk.get(f"{url}?deleted_at__isempty=0").text
     assert "GONE" in deleted
     assert "KEPT" not in deleted
+
+
+def test_what_is_odd_about_a_tariff_is_shown(cpo, desk):
+    free = [{"price_components": [{"type": "ENERGY", "price": 0, "step_size": 0}]}]
+    cpo.put(f"2.2.1/receiver/tariffs/{cpo.path}/T1", objects.tariff(cpo.address, elements=free))
+    tariff = apps.get_model("locations.Tariff").objects.get()
+    page = desk.get(reverse("admin:locations_tariff_change", args=[tariff.pk])).text
+    assert "<code>step_size_zero</code>" in page
 
 
 @pytest.mark.ocpi("S-09")

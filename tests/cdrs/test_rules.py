@@ -373,10 +373,30 @@ def test_every_rule_has_a_firing_case():
     assert {code for code, _, _ in [*REJECTS, *HOLDS, *FLAGS]} == set(rules.by_code())
 
 
+def test_the_documentation_lists_every_parameter_with_its_default():
+    text = (settings.BASE_DIR / "docs" / "cdr-rules.md").read_text()
+    told = re.findall(r"^\| `(\w+)` \| ([^|]+?) \| [^|]+ \|$", text, re.MULTILINE)
+    assert [item for item in told if item[0] in LIMITS.__struct_fields__] == [
+        (name, spelled(getattr(LIMITS, name))) for name in LIMITS.__struct_fields__
+    ]
+
+
+def spelled(value):
+    """Write a default as the documentation does."""
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+
+
 def test_the_documentation_lists_every_rule_with_its_severity_and_words():
     text = (settings.BASE_DIR / "docs" / "cdr-rules.md").read_text()
-    told = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \|", text, re.MULTILINE)
-    ours = [(item.code, item.severity, item.words) for item in rules.in_force()]
+    told = re.findall(r"^\| `(\w+)` \| (reject|hold|flag) \| (.+?) \| (.*?)\|$", text, re.MULTILINE)
+    ours = [
+        (item.code, item.severity, item.words, "retried, " * item.retried + "final" * item.final)
+        for item in rules.in_force()
+    ]
+    told = [(*item[:3], item[3].strip()) for item in told]
+    ours = [(*item[:3], item[3].removesuffix(", ")) for item in ours]
     assert told == ours
 
 

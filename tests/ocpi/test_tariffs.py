@@ -177,3 +177,13 @@ def test_any_valid_tariff_comes_back_as_it_went(cpo, body):
     Tariff.objects.all().delete()
     assert own.put("ANY", body=body).http == 201
     assert own.get("ANY").data == body
+
+
+def test_what_is_odd_about_a_tariff_is_told_and_nothing_refused(own):
+    free = [{"price_components": [{"type": "ENERGY", "price": D("0.5"), "step_size": 0}]}]
+    odd = {"elements": free * 5, "end_date_time": "2026-02-31T00:00:00Z", "last_updated": LATER}
+    answer = own.put("T1", body=objects.tariff(own.partner.address, **odd))
+    assert (answer.http, answer.code) == (200, 1000)
+    assert "odd: elements[1].price_components[0]: element 1 always prices ENERGY" in answer.message
+    assert "and 6 more" in answer.message
+    assert "odd" not in own.put("T2", body=objects.tariff(own.partner.address, id="T2")).message
