@@ -193,11 +193,16 @@ class StuckFilter(admin.SimpleListFilter):
     parameter_name = "stuck"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return the one choice."""
-        return [("1", _("nothing told for three days"))]
+        """Return the choices."""
+        return [
+            ("1", _("nothing told for three days")),
+            ("unbilled", _("completed a week ago, and no CDR")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Keep those."""
+        if self.value() == "unbilled":
+            return queryset.unbilled(timezone.now())
         return queryset.stuck(timezone.now()) if self.value() else queryset
 
 

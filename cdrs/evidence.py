@@ -177,6 +177,7 @@ IN_THE_SANDBOX = {
     "late_days": None,
     "credit_days": None,
     "tariff_required": False,
+    "signed_data_countries": (),  # the simulated CPO has no such meters
     "hold_lacking": False,  # there the guide's calls lead to an invoice, as they stand
 }
 EVERYONE: Mapping[str, Any] = IN_THE_SANDBOX if settings.SANDBOX else {}

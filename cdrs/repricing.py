@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from cdrs import pricing, rules
 from cdrs.evidence import Candidate
+from cdrs.pricing.numbers import EXACT
 from cdrs.pricing.verdicts import AGREES, Assessment, Verdict
-from hub.money import four_decimals, minor_unit
+from hub.money import FOUR, minor_unit
 from hub.ocpi import json, tariff_lints
 
 LATER = 5000  # elements that the periods may ask before it takes more than a few milliseconds
+MOST = Decimal(10) ** 15  # an amount that a verdict can be kept with
 FOUND = (*AGREES, Verdict.VARIANT)
 Tariffs = Sequence[Mapping[str, Any]]
 
@@ -65,6 +67,10 @@ def _priced(candidate: Candidate, offered: Tariffs, evidence: rules.Evidence) ->
         )
     except pricing.Refused as error:
         return rules.Priced(engine=pricing.VERSION, refused=error.code, text=str(error))
+    total = assessment.account.total
+    if any(side is not None and abs(side) >= MOST for side in (total.excl, total.incl)):
+        text = "by its tariff it costs more than a session can"
+        return rules.Priced(engine=pricing.VERSION, refused="out_of_range", text=text)
     return _told(assessment, offered)
 
 
@@ -81,7 +87,7 @@ def _told(assessment: Assessment, offered: Tariffs) -> rules.Priced:
         incl_vat=_rounded(account.total.incl),
         unlimited_excl_vat=_rounded(account.sum.excl) if bounded else None,
         figures=tuple(
-            rules.Figure(item.field, item.claimed, four_decimals(item.computed), item.verdict)
+            rules.Figure(item.field, item.claimed, _exactly(item.computed), item.verdict)
             for item in assessment.differences
         ),
         warnings=tuple(account.warnings),
@@ -90,7 +96,12 @@ def _told(assessment: Assessment, offered: Tariffs) -> rules.Priced:
 
 
 def _rounded(amount: Decimal | None) -> Decimal | None:
-    return None if amount is None else four_decimals(amount)
+    return None if amount is None else _exactly(amount)
+
+
+def _exactly(amount: Decimal) -> Decimal:
+    """Round to 4 decimals, whatever the size."""
+    return amount.quantize(FOUR, ROUND_HALF_UP, EXACT)
 
 
 def _ambiguous(tariff: Mapping[str, Any]) -> bool:

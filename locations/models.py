@@ -154,7 +154,7 @@ class TariffVersion(models.Model):
     Written by a trigger (migration 0007) whenever a tariff is stored with another body.
     """
 
-    tariff = models.ForeignKey(Tariff, on_delete=models.PROTECT, related_name="versions")
+    tariff = models.ForeignKey(Tariff, on_delete=models.CASCADE, related_name="versions")
     known_from = models.DateTimeField(_("known from"))
     body = ExactJSONField(_("body"))
 

@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 import tzfpy
 
-from cdrs import rules
+from cdrs import evidence, rules
 from cdrs.facts import Facts
 from hub.egress import EgressFailedError
 from hub.ocpi import client, json, types, validation
@@ -177,7 +177,9 @@ def test_a_month_is_the_same_every_time_and_passes_every_rule(
         body["cdr_token"]["contract_id"] = ""
         now = charge.ended_at + timedelta(minutes=1)
         read = json.loads(json.dumps(body))
-        assert rules.judge(Facts(read), rules.Context(now=now, token=token)) == []
+        usual = evidence.parameters([])
+        context = rules.Context(now=now, token=token, parameters=usual)
+        assert rules.judge(Facts(read), context) == []
 
 
 @pytest.mark.parametrize("cpo", CPOS, ids=lambda cpo: cpo.name)

@@ -92,6 +92,14 @@ class SessionQuerySet(PaidQuerySet):
         running = self.filter(status__in=["ACTIVE", "PENDING", "RESERVATION"])
         return running.filter(received_at__lt=now - dt.timedelta(days=3))
 
+    def unbilled(self, now: dt.datetime) -> "SessionQuerySet":
+        """Keep those that have ended with energy a week ago and have no CDR yet."""
+        billed = Cdr.objects.alias(session=Upper("session_uid")).filter(
+            owner=models.OuterRef("owner"), session=Upper(models.OuterRef("uid"))
+        )
+        ended = self.filter(status="COMPLETED", received_at__lt=now - dt.timedelta(days=7))
+        return ended.filter(~models.Exists(billed), body__kwh__gt=0)
+
 
 class Session(OwnedObject):
     """A charging session as the CPO tells it, for the eMSP that owns the token."""

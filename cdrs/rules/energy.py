@@ -115,8 +115,14 @@ def more_decimals_than_4(facts: Facts, context: Context) -> str | None:
     volumes = {f"total_{name}": facts.body.get(f"total_{name}") for name in ("energy", "time")}
     for number, period in enumerate(facts.periods, 1):
         volumes |= {f"{kind} of period {number}": told for kind, told in period.volumes.items()}
-    fine = [name for name, told in volumes.items() if told is not None and told * 10000 % 1]
+    fine = [name for name, told in volumes.items() if told is not None and _is_fine(told)]
     return f"more than 4 decimals: {', '.join(fine)}" if fine else None
+
+
+def _is_fine(told: Decimal | int) -> bool:
+    """Tell whether a number has more than 4 decimals, whatever its size."""
+    exponent = Decimal(told).normalize().as_tuple().exponent
+    return isinstance(exponent, int) and exponent < -4
 
 
 def _most_kw(context: Context) -> Decimal | None:

@@ -6,7 +6,7 @@ only the name is known.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ OCMF = "OCMF"
 ENCODINGS = frozenset(
     {OCMF, "ALFEN EICHRECHT", "EDL40 E-MOBILITY EXTENSION", "EDL40 MENNEKES", "MENNEKES"}
 )
+MOST_KWH = 10**12
 CLOSE = timedelta(minutes=5)
 UNITS = {"kWh": Decimal(1), "Wh": Decimal("0.001"), "mWh": Decimal("0.000001")}
 
@@ -102,7 +103,8 @@ def _readings(facts: Facts) -> Iterator[Reading]:
     if str(data.get("encoding_method", "")).upper() != OCMF:
         return
     for value in data.get("signed_values") or ():
-        for item in _payload(value).get("RD") or ():
+        found = _payload(value).get("RD")
+        for item in found if isinstance(found, list) else ():
             if reading := _reading(item, str(value.get("nature", ""))):
                 yield reading
 
@@ -124,7 +126,9 @@ def _reading(item: Any, nature: str) -> Reading | None:
     try:
         factor = UNITS[item.get("RU", "kWh")]
         kwh = Decimal(str(item["RV"])) * factor
-    except (AttributeError, KeyError, InvalidOperation):
+    except (AttributeError, KeyError, TypeError, ArithmeticError):
+        return None
+    if not kwh.is_finite() or abs(kwh) > MOST_KWH:
         return None
     kind = str(item.get("TX") or {"START": "B", "END": "E"}.get(nature.upper(), ""))
     return Reading(_moment(str(item.get("TM", ""))), kwh, kind)

@@ -301,7 +301,7 @@ Range = tuple[Any, Any]
 Area = Mapping[str, Sequence[Range]]
 Bound = tuple[str, Any]
 WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
-TRIES = 200_000  # more are not made: the tariff is taken to be complete
+TRIES = 20_000  # more are not made: the tariff is taken to be complete
 
 
 def _area(element: Wire) -> Area:

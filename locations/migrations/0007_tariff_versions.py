@@ -19,7 +19,7 @@ CREATE TRIGGER tariff_first_version AFTER INSERT ON locations_tariff
     FOR EACH ROW EXECUTE FUNCTION tariff_version();
 CREATE TRIGGER tariff_next_version AFTER UPDATE ON locations_tariff
     FOR EACH ROW WHEN (NEW.body IS DISTINCT FROM OLD.body) EXECUTE FUNCTION tariff_version();
-CREATE TRIGGER tariff_versions_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON locations_tariffversion
+CREATE TRIGGER tariff_versions_kept BEFORE UPDATE ON locations_tariffversion
     EXECUTE FUNCTION refuse('what a tariff was is never changed');
 """
 
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('known_from', models.DateTimeField(verbose_name='known from')),
                 ('body', hub.fields.ExactJSONField(verbose_name='body')),
-                ('tariff', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='locations.tariff')),
+                ('tariff', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='locations.tariff')),
             ],
             options={
                 'verbose_name': 'version of a tariff',

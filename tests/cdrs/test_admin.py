@@ -64,3 +64,18 @@ def test_a_session_that_does_not_end_is_found_and_left_as_it_is(cpo, desk):
     assert "OVER" not in page
     assert "FRESH" not in page
     assert Session.objects.get(uid="LOST").body["status"] == "ACTIVE"
+
+
+def test_a_completed_session_without_a_cdr_is_found(cpo, desk):
+    emsp = joined("DE", "EMP", "EMSP")
+    ends = {"status": "COMPLETED", "end_date_time": "2026-11-10T10:00:00Z"}
+    for uid in ("BILLED", "FORGOTTEN", "NEW"):
+        body = objects.session(cpo.address, emsp.address, id=uid, **ends)
+        cpo.put(f"2.2.1/receiver/sessions/{cpo.path}/{uid}", body)
+    cpo.post("2.2.1/receiver/cdrs", objects.cdr(cpo.address, emsp.address, session_id="billed"))
+    old = timezone.now() - dt.timedelta(days=8)
+    Session.objects.exclude(uid="NEW").update(received_at=old)
+    page = desk.get(reverse("admin:cdrs_session_changelist") + "?stuck=unbilled").text
+    assert "FORGOTTEN" in page
+    assert "BILLED" not in page
+    assert ">NEW<" not in page

@@ -573,7 +573,19 @@ def test_a_credit_names_the_energy_it_takes_back():
 
 
 @pytest.mark.parametrize(
-    "readable", ["OCMF|{", "{}", "[]", "OCMF|[1]|{}", '{"RD":[1,{},{"RV":"x"}]}']
+    "value", [{"RV": "NaN"}, {"RV": "1e999"}, {"RV": 1, "RU": []}, {"RV": [1]}, 5, None]
+)
+def test_a_reading_that_is_no_number_says_nothing(value):
+    text = "OCMF|" + msgspec.json.encode({"RD": [value, {"TX": "B", "RV": 1}]}).decode()
+    data = {
+        "encoding_method": "OCMF",
+        "signed_values": [{"nature": "End", "plain_data": text, "signed_data": "x"}],
+    }
+    assert found(changed(signed_data=data)) == {}
+
+
+@pytest.mark.parametrize(
+    "readable", ['{"RD":5}', "OCMF|{", "{}", "[]", "OCMF|[1]|{}", '{"RD":[1,{},{"RV":"x"}]}']
 )
 def test_signed_data_that_cannot_be_read_says_nothing(readable):
     value = {"nature": "Start", "plain_data": readable, "signed_data": "x"}

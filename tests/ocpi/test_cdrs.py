@@ -206,6 +206,8 @@ def test_what_a_meter_signed_is_kept_and_sent_to_the_letter(cpo, emsp, bill, del
 )
 def test_any_valid_cdr_comes_back_as_it_went(cpo, body):
     body = {**body, "id": f"ANY{Cdr.objects.count()}", "session_id": f"S{Cdr.objects.count()}"}
+    if body.get("credit"):
+        body["credit_reference_id"] = "C0"
     answer = post(cpo, body)
     assert (answer.http, answer.code) == (201, 1000)
     assert Pushing(cpo, "cdrs").get(body["id"]).data == body
