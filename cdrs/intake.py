@@ -117,7 +117,7 @@ def _store(
         emsp=payer.party if payer else None,
         state=Cdr.State.HELD if held else Cdr.State.ACCEPTED,
         period=None if held else period_for(month_of(facts.ended_at), now=now),
-        credit_of=None if held else judging.original_of(claim.owner, facts),
+        credit_of=judging.taken_back(claim.owner, facts, judgement),
         body=claim.body,
         raw=claim.raw,
         complete=not claim.lacking,

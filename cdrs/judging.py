@@ -22,6 +22,7 @@ from parties.models import Party, Role, User
 
 CHUNK = 200
 SAME = "unchanged"
+NO_CREDIT = frozenset({"credit_reference_unknown", "credit_not_exact", "credited_twice"})
 
 
 class CannotDecide(Exception):
@@ -224,6 +225,7 @@ def _apply(cdr_id: int, cause: Verdict.Cause, now: datetime) -> str:
         return SAME
     _note(cdr, changes, now)
     _identify(cdr, candidate)
+    _link(cdr, candidate, judgement)
     if changes.held and not changes.was_held:
         cdr.move_to(Cdr.State.HELD, period=None)
     elif changes.was_held and not changes.held:
@@ -255,6 +257,14 @@ def note(cdr: Cdr, findings: Iterable[rules.Finding]) -> None:
     )
 
 
+def _link(cdr: Cdr, candidate: Candidate, judgement: Judgement) -> None:
+    """Write down what a held credit takes back, where that was not known."""
+    if cdr.credit_of_id is None and cdr.state == Cdr.State.HELD:
+        original = taken_back(cdr.owner, candidate.facts, judgement)
+        if original is not None:
+            Cdr.objects.filter(pk=cdr.pk).update(credit_of=original)
+
+
 def _identify(cdr: Cdr, candidate: Candidate) -> None:
     """Write down who pays, where that was not known, and owe them the CDR."""
     if cdr.emsp_id is not None or candidate.emsp_id is None or cdr.state != Cdr.State.HELD:
@@ -267,17 +277,19 @@ def _identify(cdr: Cdr, candidate: Candidate) -> None:
 
 
 def _accept(cdr: Cdr, period: Period) -> None:
-    changes: dict[str, Any] = {"period": period}
-    facts = Facts(cdr.body)
-    if facts.credit:
-        changes["credit_of"] = original_of(cdr.owner, facts)
-    cdr.move_to(Cdr.State.ACCEPTED, **changes)
+    cdr.move_to(Cdr.State.ACCEPTED, period=period)
 
 
-def original_of(owner: Party, facts: Facts) -> Cdr | None:
-    """Return the CDR that a credit refers to."""
+def taken_back(owner: Party, facts: Facts, judgement: Judgement) -> Cdr | None:
+    """Return the CDR that a credit takes back, also one that is held; None if it takes none back.
+
+    What is taken back no longer stands in the way of its replacement.
+    """
+    wrong = {item.code for item in judgement.findings} & NO_CREDIT
+    if not facts.credit or wrong:
+        return None
     uid = facts.text("credit_reference_id")
-    return Cdr.objects.filter(owner=owner, uid__iexact=uid).first() if facts.credit else None
+    return Cdr.objects.filter(owner=owner, uid__iexact=uid).first()
 
 
 # People

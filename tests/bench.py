@@ -25,7 +25,7 @@ import requests
 from hub import services
 from hub.ocpi import times
 from hub.sandbox.partner import Partner
-from tests import bench_delivery, objects
+from tests import bench_delivery, bench_pricing, objects
 from tests.benching import Figure, called, hub_cpu, load, request, spent, table
 from tests.foreign.running import running
 from tests.running import RunningHub, fresh_hub
@@ -255,6 +255,7 @@ def scenario(hub: RunningHub, stack: ExitStack) -> Iterator[Figure]:
     yield from reads(buyer, peer, {"first": first.value, "deep": deep.value})
     yield from writes(seller, peer, upsert.value)
     yield closing(hub)
+    yield from bench_pricing.figures(services.database_url(hub.data_dir))
 
 
 def main() -> None:

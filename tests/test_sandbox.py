@@ -241,7 +241,7 @@ def test_every_mistake_is_found(world: World, mistake) -> None:
 def test_a_corrected_cdr_is_taken_back_in_full(world: World) -> None:
     wrong, credit, right = mistakes.corrected(month(world, CPOS[0])[0])
     assert credit["total_cost"]["excl_vat"] == -wrong["total_cost"]["excl_vat"]
-    assert credit["total_energy"] == wrong["total_energy"] == 2 * right["total_energy"]
+    assert 2 * credit["total_energy"] == 2 * wrong["total_energy"] == right["total_energy"]
     assert len({wrong["id"], credit["id"], right["id"]}) == 3
     for body in (wrong, credit, right):
         validation.check(types.CDR, body)

@@ -55,7 +55,7 @@ def credit_not_exact(facts: Facts, context: Context) -> str | None:
     return f"credits {facts.excl_vat}, the original is {original.excl_vat} {original.currency}"
 
 
-@rule(FLAG, since=NEW)
+@rule(FLAG, since=NEW, credits=True)
 def credit_differs(facts: Facts, context: Context) -> str | None:
     """A credit repeats its original but for the total."""
     if not facts.credit or context.original is None or not context.original.differs:
@@ -87,7 +87,7 @@ def credit_after_settlement(facts: Facts, context: Context) -> str | None:
     return None
 
 
-@rule(HOLD, since=NEW)
+@rule(HOLD, since=NEW, credits=True)
 def credit_too_late(facts: Facts, context: Context) -> str | None:
     """How late a CDR may be taken back is for the agreement to say (`credit_days`)."""
     days, original = context.parameters.credit_days, context.original

@@ -34,7 +34,8 @@ class Rule:
 
     `retried` is for holds that go away when somebody completes what the hub knows; `final` for
     those that no person can set aside, because the CDR could not be settled; `timed` for rules that
-    compare times, which have nothing to say of a CDR without dates.
+    compare times, which have nothing to say of a CDR without dates; `credits` for those that look
+    at credits, too: what was wrong with its original is no reason to keep a credit back.
     """
 
     code: str
@@ -45,6 +46,7 @@ class Rule:
     retried: bool = False
     final: bool = False
     timed: bool = False
+    credits: bool = False
 
     @property
     def words(self) -> str:
@@ -67,13 +69,15 @@ def rule(
     retried: bool = False,
     final: bool = False,
     timed: bool = False,
+    credits: bool = False,
     code: str = "",
 ) -> Callable[[Check], Check]:
     """Register a rule under the name of its function, unless `code` names it."""
 
     def register(function: Check) -> Check:
         name = code or function.__name__
-        RULES.append(Rule(name, severity, function, since, until, retried, final, timed))
+        also = credits or final or severity == REJECT
+        RULES.append(Rule(name, severity, function, since, until, retried, final, timed, also))
         return function
 
     return register
@@ -94,14 +98,15 @@ def by_code(version: str = VERSION) -> dict[str, Rule]:
 def judge(facts: Facts, context: Context, version: str = VERSION) -> list[Finding]:
     """Return everything that the rules of a version find, at once and in their order.
 
-    Of a CDR without dates they say that (`epoch_date`), and nothing that would follow from it.
+    Of a CDR without dates they say that (`epoch_date`), and nothing that would follow from it; of
+    a credit only what concerns credits.
     """
     return list(_found(facts, context, version))
 
 
 def _found(facts: Facts, context: Context, version: str) -> Iterator[Finding]:
     for item in in_force(version):
-        if item.timed and facts.dateless:
+        if (item.timed and facts.dateless) or (facts.credit and not item.credits):
             continue
         if text := item.check(facts, context):
             yield Finding(item.code, item.severity, text[:LONGEST_TEXT])

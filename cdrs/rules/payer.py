@@ -118,13 +118,13 @@ def agreement_missing(facts: Facts, context: Context) -> str | None:
     return "CPO and eMSP have no agreement in force for the start of the session"
 
 
-@rule(FLAG)
+@rule(FLAG, credits=True)
 def incomplete(facts: Facts, context: Context) -> str | None:
     """What the quick-start dialect left out and the hub could not derive."""
     return f"could not be derived: {', '.join(context.lacking)}" if context.lacking else None
 
 
-@rule(HOLD)
+@rule(HOLD, credits=True)
 def not_shown_to_the_emsp(facts: Facts, context: Context) -> str | None:
     """Nobody pays for what cannot be sent to them as valid OCPI (in the sandbox they do)."""
     if not context.parameters.hold_lacking or not context.lacking:

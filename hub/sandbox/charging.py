@@ -80,7 +80,7 @@ class Charge:
         """Return what it costs."""
         return billing.price(self.stages, self.outlet.tariff, self.outlet.zone)
 
-    def scaled(self, factor: int) -> "Charge":
+    def scaled(self, factor: int | Decimal) -> "Charge":
         """Return the charge as a meter with a wrong ratio would have seen it."""
         stages = [replace(stage, energy_kwh=stage.energy_kwh * factor) for stage in self.stages]
         return replace(self, stages=tuple(stages))

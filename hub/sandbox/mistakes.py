@@ -1,6 +1,7 @@
 """CDRs as real partners get them wrong, and one that is put right again."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from hub.sandbox.catalogue import EMSPS, LOST_CARD, SECRET_CARD, card
@@ -61,15 +62,15 @@ def never_published(charge: Charge) -> list[Item]:
 
 
 def corrected(charge: Charge) -> list[Item]:
-    """A meter ran twice too fast: the CDR is credited in full and replaced."""
-    wrong, right = cdr(charge.scaled(2)), cdr(charge)
+    """A meter ran at half its speed: the CDR is credited in full and replaced."""
+    wrong, right = cdr(charge.scaled(Decimal("0.5"))), cdr(charge)
     taken_back = {name: -amount for name, amount in wrong["total_cost"].items()}
     credit = wrong | {
         "id": f"{wrong['id']}-CREDIT",
         "total_cost": taken_back,
         "credit": True,
         "credit_reference_id": wrong["id"],
-        "remark": "the meter ran too fast",
+        "remark": "the meter ran too slowly",
     }
     return [wrong, credit, right | {"id": f"{right['id']}-NEW"}]
 

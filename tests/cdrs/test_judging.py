@@ -168,6 +168,29 @@ def test_a_credit_without_a_reference_is_refused_and_not_kept(cpo, emsp):
     assert not Cdr.objects.exists()
 
 
+def test_what_was_held_can_be_taken_back_and_replaced(send):
+    wrong = {"total_energy": D(900), "charging_periods": span(8, 10)["charging_periods"]}
+    first = send(**wrong)
+    assert "energy_implausible" in codes(first)
+    total = {"excl_vat": D(-10), "incl_vat": D("-12.1")}
+    told = {"credit": True, "credit_reference_id": "C1", "total_cost": total, **wrong}
+    credit = send("C1-credit", **told)
+    assert (codes(credit), credit.credit_of) == ({"credit_of_held"}, first)
+    assert send("C1-new").state == "accepted"
+    assert again(first) == ["unchanged"]
+
+
+def test_a_credit_is_settled_once_its_original_is(send, person):
+    first = send(total_energy=D(900))
+    total = {"excl_vat": D(-10), "incl_vat": D("-12.1")}
+    told = {"credit": True, "credit_reference_id": "C1", "total_cost": total}
+    credit = send("C1-credit", total_energy=D(900), **told)
+    judging.release(first.pk, person, "a lorry", timezone.now())
+    tasks.retry_held()
+    credit.refresh_from_db()
+    assert (credit.state, credit.credit_of) == ("accepted", first)
+
+
 def test_all_that_is_known_of_a_cdr_comes_in_one_query(send):
     cdr = send()
     candidate = judging.candidate_of(cdr)
