@@ -12,7 +12,7 @@ from hub.ocpi import json, times, types
 from hub.ocpi.errors import Invalid, NotEnoughInformation, NotFound, OcpiError, UnknownReceiver
 from hub.ocpi.messages import Address, Ids
 from hub.ocpi.versions import RECEIVER
-from parties import owned, relay, routing
+from parties import owned, relay, routing, throttling
 from parties.errands import ErrandViewSet
 from parties.models import Errand, Role
 from parties.relay import Order
@@ -53,6 +53,7 @@ class CommandReceiver(ErrandViewSet):
         if again := self.replay():
             return again
         check(body, sender)
+        throttling.command(command, body, sender.platform.pk)
         try:
             receiver = self.receiver(command, body, sender)
         except NoSuchSession:

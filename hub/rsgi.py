@@ -288,8 +288,9 @@ def refuse(scope: Scope, protocol: HTTPProtocol, error: OcpiError) -> None:
         body = response.content
     else:
         headers, body = [("Content-Type", "text/plain")], f"{error.message}\n".encode()
+    headers += [("Connection", "close"), ("X-Content-Type-Options", "nosniff")]
     metrics.REFUSED.labels(type(error).__name__).inc()
-    protocol.response_bytes(error.http_status, [*headers, ("Connection", "close")], body)
+    protocol.response_bytes(error.http_status, headers, body)
 
 
 # Connections

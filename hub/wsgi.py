@@ -1,4 +1,4 @@
-"""The entry of the web server."""
+"""Django as a WSGI application; hub/rsgi.py has the web server call it."""
 
 import os
 

@@ -3,11 +3,15 @@
 A platform has `RATE_LIMIT` calls a second over all its connections, and twice that at once. CDRs
 and results of commands are always taken: both sides lose when they are lost. An address may show
 `STRANGER_LIMIT` bad tokens a second; then it is refused unread, but for those whose token was good
-a minute ago, as a partner may sit behind the same proxy as who guesses.
+a minute ago, as a partner may sit behind the same proxy as who guesses. No command is given more
+than once a second for one EVSE, connector or token, and twice at once.
 Source: docs/ocpi-conformance.md, X-03.
 """
 
 import time
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -49,6 +53,23 @@ def platform(request: HttpRequest, platform_id: int) -> None:
     _known[_mark(request)] = (platform_id, time.monotonic() + KNOWN_SECONDS)
     if not _always(request) and not limits.allows(_of(platform_id), settings.RATE_LIMIT):
         raise _too_many("this platform")
+
+
+def command(kind: str, body: Mapping[str, Any], platform_id: int) -> None:
+    """Count a command, given more than once a second for one EVSE or token; raises TooMany."""
+    if not settings.RATE_LIMIT:
+        return
+    place = [body.get(name) for name in ("location_id", "evse_uid", "connector_id")]
+    for subject in (place, [(body.get("token") or {}).get("uid")]):
+        if any(subject) and not limits.allows(_about(kind, platform_id, subject), 1):
+            metrics.RATE_LIMITED.labels("command").inc()
+            raise TooMany(f"{kind} comes too often for the same EVSE or token", seconds=1)
+
+
+def _about(kind: str, platform_id: int, subject: list[Any]) -> str:
+    """Return the key of a subject, which may be a driver's: nobody reads it out of Redis."""
+    text = f"{settings.SECRET_KEY} {kind} {platform_id} {subject}"
+    return f"command:{blake2b(text.encode(), digest_size=12).hexdigest()}"
 
 
 def _too_many(who: str, *, quiet: bool = False) -> TooMany:

@@ -103,6 +103,23 @@ def test_addresses_are_told_apart(cpo):
     assert guesser.get(PATH).http == 401
 
 
+@pytest.mark.ocpi("X-03")
+def test_no_evse_and_no_token_is_flooded_with_a_command(cpo, emsp, settings):
+    settings.RATE_LIMIT = 1000
+    path = "2.2.1/receiver/commands/"
+    unlock = {"response_url": "http://127.0.0.1:9/r", "location_id": "L1", "connector_id": "1"}
+    replies = [emsp.post(f"{path}UNLOCK_CONNECTOR", unlock | {"evse_uid": "E1"}) for _ in range(9)]
+    assert [reply.http for reply in replies] == [200] * limits.BURST + [429] * (9 - limits.BURST)
+    assert "UNLOCK_CONNECTOR comes too often" in replies[-1].message
+    assert emsp.post(f"{path}UNLOCK_CONNECTOR", unlock | {"evse_uid": "E2"}).http == 200
+    start = {"response_url": "http://127.0.0.1:9/r", "token": objects.token(emsp.address)}
+    places = [start | {"location_id": f"L{number}"} for number in range(9)]
+    replies = [emsp.post(f"{path}START_SESSION", place) for place in places]
+    assert len(refused(replies)) == 9 - limits.BURST
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    assert not [key for key in client.scan_iter("*") if b"CARD1" in key]
+
+
 def test_by_default_a_sandbox_has_no_limit(cpo, settings):
     settings.RATE_LIMIT = settings.STRANGER_LIMIT = 0
     assert refused(flood(cpo) + flood(Speaker(cpo.address, "none of ours"))) == []
