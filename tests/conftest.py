@@ -3,12 +3,19 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from hub.sandbox.partner import Partner
 from parties import delivery, journal, quirks, results
 from tests.partners import member
 from tests.running import RunningHub, fresh_hub
+
+# How fast examples are made says something about the machine, and nothing about the hub.
+hypothesis.settings.register_profile(
+    "any machine", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
