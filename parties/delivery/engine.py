@@ -211,7 +211,7 @@ class Engine:
             health.alerts.clear()
             if not (news := health.news()):
                 self._unwritten.discard(platform)
-            elif _wrote(platform, news):
+            elif _wrote(health, news):
                 if health.moved:
                     waking.start("parties.reread")
                 health.booked()
@@ -297,13 +297,20 @@ class Engine:
         return claiming.due_platforms(set(platforms) - resting)
 
 
-def _wrote(platform: int, news: dict[str, Any]) -> bool:
-    """Write a platform's row unless somebody is at it; then it is written the next time."""
+def _wrote(health: Health, news: dict[str, Any]) -> bool:
+    """Write a platform's row unless somebody is at it; then it is written the next time.
+
+    What was before a handshake that is over meanwhile is no news any more.
+    """
+    rows = Platform.objects.filter(pk=health.platform)
     with transaction.atomic():
-        free = Platform.objects.select_for_update(skip_locked=True, no_key=True)
-        if not free.filter(pk=platform).values_list("pk", flat=True):
+        row = rows.select_for_update(skip_locked=True, no_key=True).first()
+        if row is None:
             return False
-        Platform.objects.filter(pk=platform).update(**news)
+        if row.registered_at == health.registered_at:
+            rows.update(**news)
+        else:
+            health.take(row)
     return True
 
 

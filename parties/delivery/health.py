@@ -28,6 +28,7 @@ MISSES_BEFORE_REREAD = 3  # objects of a module in a row that a receiver answers
 GARBLED_BEFORE_ALERT = 10
 RECOVERY = 10  # % of the pace that come back each minute
 SLOWEST = 5  # %
+LATE_ANSWERS = 20.0  # seconds in which calls of before new credentials may still be answered
 MARK_EVERY = timedelta(seconds=60)  # how often it is noted that a platform was heard of
 KEPT = (*Platform.WELL, "pace", "paced_at", "reread_at")
 
@@ -52,11 +53,15 @@ class Health:
     missed: dict[str, int] = field(default_factory=dict)  # 404s in a row, by module
     limits: tuple[int, int, int] = (50, 8, 2)  # per second; states and CDRs at once
     heard_at: datetime | None = None
+    registered_at: datetime | None = None
+    renewed: float = float("-inf")  # when it told its credentials anew
 
     def take(self, platform: Platform) -> None:
         """Take over what is known of the platform, unless there is news that it does not have."""
         self.limits = platform.rate, platform.states_at_once, platform.cdrs_at_once
         self.heard_at = platform.heard_at
+        if platform.registered_at != self.registered_at:
+            self._renew(platform.registered_at)
         if self.changed:
             return
         new = not self.kept
@@ -90,8 +95,8 @@ class Health:
     def note(self, module: str, verdict: Verdict) -> None:
         """Take in what came of a try."""
         outcome = verdict.outcome
-        if outcome is Outcome.AUTH and verdict.http == 403 and self._answers():
-            outcome = Outcome.TRANSIENT  # that is about this object rather than about us
+        if outcome is Outcome.AUTH and self._knows_us(verdict):
+            outcome = Outcome.TRANSIENT
         self._note_misses(module, verdict)
         if outcome in FAILED:
             self._fail(outcome)
@@ -118,6 +123,22 @@ class Health:
         if self.heard:
             self.heard_at = timezone.now()
         self.changed = self.heard = self.moved = False
+
+    def _renew(self, registered_at: datetime | None) -> None:
+        """Forget what was before a handshake: it has the hub's token, and the hub has its own."""
+        if self.kept:
+            self.renewed = time.monotonic()
+        self.registered_at, self.kept, self.changed = registered_at, {}, False
+        self.recent.clear()
+
+    def _knows_us(self, verdict: Verdict) -> bool:
+        """Tell whether a refusal of the hub's token is about this call alone.
+
+        That is so with a 403 among good answers, which is about the object, and with a call that
+        was on its way when the platform told its credentials anew.
+        """
+        late = time.monotonic() - self.renewed < LATE_ANSWERS
+        return late or (verdict.http == 403 and self._answers())
 
     def _answers(self) -> bool:
         """Tell whether the latest results were not all bad."""

@@ -16,7 +16,9 @@ from hub.sandbox.faults import Fault
 from hub.sandbox.partner import Partner
 from locations.models import Location
 from parties import delivery, keys, registration
-from parties.delivery import Outcome
+from parties.delivery import Outcome, engine
+from parties.delivery.health import Health
+from parties.delivery.outcomes import Verdict
 from parties.models import Delivery, Endpoint, Platform
 from tests import objects
 from tests.speaking import joined
@@ -371,3 +373,13 @@ def test_what_cannot_be_read_again_is_tried_later(emsp):
     assert not registration.read_versions(emsp.platform)
     assert emsp.platform.reread_at > timezone.now() + timedelta(minutes=4)
     assert emsp.platform.state == "connected"
+
+
+def test_a_pause_from_before_a_handshake_is_not_written_after_it(emsp):
+    found, rows = Health(emsp.platform.pk), Platform.objects.filter(pk=emsp.platform.pk)
+    found.take(rows.get())
+    found.note("locations", Verdict(Outcome.AUTH, "HTTP 401, OCPI None: ", 401))
+    rows.update(registered_at=timezone.now())
+    assert engine._wrote(found, found.news())
+    assert rows.get().paused_until is None
+    assert not found.resting

@@ -225,3 +225,19 @@ def test_the_pause_is_not_the_same_for_all():
         note(found, BAD, 5)
         pauses.append(pause(found))
     assert any(abs(one - other) > 0.01 for one, other in pairwise(pauses))
+
+
+def test_a_token_refused_before_a_handshake_pauses_nobody_after_it():
+    refused = Verdict(Outcome.AUTH, "HTTP 401, OCPI None: ", 401)
+    found = healthy()
+    note(found, refused)
+    assert found.news()["pause_reason"] == "auth"
+    now = timezone.now()
+    found.take(Platform(pk=1, state="connected", state_since=LONG_AGO, rate=0, registered_at=now))
+    assert not found.resting
+    assert found.news() == {}
+    note(found, refused)  # that call was on its way
+    assert not found.resting
+    found.renewed -= health.LATE_ANSWERS
+    note(found, refused)
+    assert found.resting
