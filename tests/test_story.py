@@ -93,7 +93,8 @@ def test_from_an_invitation_to_the_amounts_on_paper(
 def put_up_chargers(cpo: Partner, emsp: Partner) -> None:
     """Publish tariff, location and token, and see them broadcast within a second."""
     assert cpo.publish_tariff(objects.tariff(cpo.address)).http == 201
-    assert cpo.publish_location(objects.location(cpo.address)).http == 201
+    evses = [objects.evse(uid=f"E{number}", evse_id=f"NL*CPO*E{number}") for number in (1, 2, 3)]
+    assert cpo.publish_location(objects.location(cpo.address, evses=evses)).http == 201
     assert emsp.inbox.wait_for(lambda: "L1" in emsp.holds("locations"), 1.0)
     token = objects.token(emsp.address)
     assert emsp.push_token(token).http == 201
@@ -120,7 +121,8 @@ def story_cdr(cpo: Partner, emsp: Partner, number: str, ended_at: datetime) -> d
     period["start_date_time"] = times_of_it["start_date_time"]
     members = {"id": f"C{number}", "session_id": f"S{number}", "charging_periods": [period]}
     body = objects.cdr(cpo.address, emsp.address, **members, **times_of_it)
-    return body | {"total_time": D(1)}
+    place = body["cdr_location"] | {"evse_uid": f"E{number}", "evse_id": f"NL*CPO*E{number}"}
+    return body | {"total_time": D(1), "cdr_location": place}
 
 
 def lasting(ended_at: datetime) -> dict[str, str]:
