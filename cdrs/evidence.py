@@ -8,17 +8,17 @@ that is stored already only earlier ones count, so that of two duplicates the fi
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
-from weakref import WeakSet
 
 import msgspec
 from django.apps import apps
 from django.conf import settings
-from django.db import connection
 
 from cdrs import rules
 from cdrs.facts import Facts
 from cdrs.periods import month_of
+from hub import statements
 from hub.countries import alpha_2
 from parties.models import Party
 
@@ -123,7 +123,7 @@ SELECT json_strip_nulls(json_build_object(
             ORDER BY v.known_from <= c.started DESC,
                 CASE WHEN v.known_from <= c.started THEN v.known_from END DESC, v.known_from
             LIMIT 1) v), '[]')))::text
-FROM jsonb_to_recordset($1) AS c (
+FROM jsonb_to_recordset(%s::jsonb) AS c (
     n int, now timestamptz, owner bigint, emsp bigint, pk bigint, credit boolean,
     session text, evse text, connector text, location text, token text, token_type text,
     authorized text, reference text, started timestamptz, ended timestamptz, day date,
@@ -183,7 +183,6 @@ IN_THE_SANDBOX = {
 EVERYONE: Mapping[str, Any] = IN_THE_SANDBOX if settings.SANDBOX else {}
 _DECODER = msgspec.json.Decoder(rules.Evidence)
 _USUAL = msgspec.convert({**EVERYONE}, rules.Parameters, strict=False)
-_prepared: WeakSet[Any] = WeakSet()
 
 
 @dataclass(frozen=True)
@@ -217,10 +216,8 @@ class Candidate:
 def gather(candidates: Sequence[Candidate]) -> list[rules.Evidence]:
     """Return what the hub knows of each CDR, in their order."""
     rows = [_row(place, candidate) for place, candidate in enumerate(candidates)]
-    with connection.cursor() as cursor:
-        _prepare(cursor)
-        cursor.execute("EXECUTE cdr_evidence (%s)", [msgspec.json.encode(rows).decode()])
-        return [_DECODER.decode(text) for (text,) in cursor]
+    found = statements.rows(_query(), [msgspec.json.encode(rows).decode()])
+    return [_DECODER.decode(text) for (text,) in found]
 
 
 def parameters(agreed: Sequence[Mapping[str, Any]]) -> rules.Parameters:
@@ -233,14 +230,7 @@ def parameters(agreed: Sequence[Mapping[str, Any]]) -> rules.Parameters:
     return msgspec.convert(merged, rules.Parameters, strict=False)
 
 
-def _prepare(cursor: Any) -> None:
-    """Have each connection plan the query once: that takes ten times as long as to run it."""
-    link = connection.connection
-    if link not in _prepared:
-        cursor.execute(f"PREPARE cdr_evidence (jsonb) AS {_query()}")
-        _prepared.add(link)
-
-
+@cache
 def _query() -> str:
     return QUERY.format(standing=STANDING, earlier=EARLIER, **dict(_tables()))
 

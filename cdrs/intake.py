@@ -1,6 +1,5 @@
 """A CDR comes in: once, judged at once, owed to the eMSP that pays for it."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,27 +8,29 @@ from typing import Any
 
 from django.db import transaction
 
-from cdrs import judging, rules
+from cdrs import judging, rules, storing
 from cdrs.evidence import Candidate
 from cdrs.facts import Facts
-from cdrs.models import BARE_CONTRACT, Cdr, Token, Verdict
-from cdrs.periods import month_of, period_for
+from cdrs.models import BARE_CONTRACT, Token
 from hub import metrics
-from hub.countries import alpha_2
 from hub.ocpi import json, times, types
 from hub.ocpi.errors import Invalid
-from parties import crawling, owned, routing, waking
+from parties import crawling, owned, waking
 from parties.models import Party, Role
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A CDR as a CPO presents it: the body as valid 2.2.1, what was sent, what is lacking."""
+    """A CDR as a CPO presents it: the body as valid 2.2.1, what was sent, what is lacking.
+
+    `payer` is the role in which its eMSP pays, if that is in the network.
+    """
 
     owner: Party
     body: Mapping[str, Any]
     raw: Any = None
     lacking: tuple[str, ...] = ()
+    payer: Role | None = None
 
     @property
     def sent(self) -> Any:
@@ -37,39 +38,49 @@ class Claim:
         return self.body if self.raw is None else self.raw
 
 
+@dataclass(frozen=True)
+class Receipt:
+    """The id under which a CDR is stored, and whether it is new."""
+
+    uid: str
+    created: bool
+
+
 @transaction.atomic
-def receive(claim: Claim, *, now: datetime) -> tuple[Cdr, bool]:
-    """Take a CDR in and return it, and whether it is new.
+def receive(claim: Claim, *, now: datetime) -> Receipt:
+    """Take a CDR in.
 
     The same CDR again is answered with the stored one. Raises Invalid when another CDR has the
-    same id; nothing is changed then.
+    same id; nothing is changed then. Four round trips, and the two of the transaction.
     """
     facts = Facts(claim.body)
-    judging.one_at_a_time(claim.owner, facts)
-    known = Cdr.objects.filter(owner=claim.owner, uid__iexact=facts.text("id")).first()
+    known = judging.one_at_a_time(claim.owner, facts)
     if known:
-        return _replay(known, claim), False
-    payer = routing.emsp_role(facts.payer) if facts.payer else None
-    judgement = _judgement(claim, facts, payer, now)
-    cdr = _store(claim, facts, payer, judgement, now)
-    if payer and not claim.lacking:
-        owned.owe(cdr, Role.objects.filter(pk=payer.pk))
-    return cdr, True
+        return _replay(known, claim)
+    judgement = _judgement(claim, facts, now)
+    arrival = _arrival(claim, facts, judgement, now)
+    cdr_id = storing.store(arrival)
+    if arrival.receiver:
+        owned.wake([arrival.receiver.platform_id])
+    if judgement.later:
+        transaction.on_commit(partial(waking.start, "cdrs.judge", cdr_id))
+    return Receipt(facts.text("id"), created=True)
 
 
 def take(owner: Role, body: Mapping[str, Any]) -> owned.Change:
     """Take in a CDR that the hub has read from its CPO's list."""
     mended = crawling.readable(types.CDR, owner, body)
-    claim = Claim(owner.party, mended.body, mended.sent if mended.made else None)
-    _, created = receive(claim, now=times.now())
-    return owned.Change.CREATED if created else owned.Change.UNCHANGED
+    payer = judging.payer_of(Facts(mended.body))
+    claim = Claim(owner.party, mended.body, mended.sent if mended.made else None, payer=payer)
+    receipt = receive(claim, now=times.now())
+    return owned.Change.CREATED if receipt.created else owned.Change.UNCHANGED
 
 
-def _judgement(claim: Claim, facts: Facts, payer: Role | None, now: datetime) -> judging.Judgement:
+def _judgement(claim: Claim, facts: Facts, now: datetime) -> judging.Judgement:
     """Judge a CDR that is not stored yet; raises Invalid when it is not even to be kept."""
     candidate = Candidate(
         owner=claim.owner,
-        emsp_id=payer.party_id if payer else None,
+        emsp_id=claim.payer.party_id if claim.payer else None,
         facts=facts,
         now=now,
         lacking=claim.lacking,
@@ -100,52 +111,26 @@ def find_token(reference: str) -> Token | None:
     return found[0]
 
 
-def _replay(known: Cdr, claim: Claim) -> Cdr:
-    stored = known.body if known.raw is None else known.raw
-    if stored != claim.sent and known.body != claim.body:
+def _replay(known: judging.Known, claim: Claim) -> Receipt:
+    body = json.kept(known.body)
+    stored = body if known.raw is None else json.kept(known.raw)
+    if stored != claim.sent and body != claim.body:
         raise Invalid(f"CDR {known.uid} exists with other content; a CDR cannot be changed")
     metrics.DUP_CDR.inc()
-    return known
+    return Receipt(known.uid, created=False)
 
 
-def _store(
-    claim: Claim, facts: Facts, payer: Role | None, judgement: judging.Judgement, now: datetime
-) -> Cdr:
-    held = judgement.held
-    cdr = Cdr.objects.create(
+def _arrival(
+    claim: Claim, facts: Facts, judgement: judging.Judgement, now: datetime
+) -> storing.Arrival:
+    return storing.Arrival(
         owner=claim.owner,
-        emsp=payer.party if payer else None,
-        state=Cdr.State.HELD if held else Cdr.State.ACCEPTED,
-        period=None if held else period_for(month_of(facts.ended_at), now=now),
-        credit_of=judging.taken_back(claim.owner, facts, judgement),
-        body=claim.body,
+        facts=facts,
         raw=claim.raw,
         complete=not claim.lacking,
-        digest=hashlib.sha256(json.dumps(claim.sent)).hexdigest(),
-        rules=rules.VERSION,
-        received_at=now,
-        **_columns(facts),
+        payer=claim.payer,
+        receiver=None if claim.lacking else claim.payer,
+        credit_of=judging.taken_back(claim.owner, facts, judgement),
+        judgement=judgement,
+        now=now,
     )
-    judging.note(cdr, judgement.findings)
-    judging.record(cdr, judgement, Verdict.Cause.INTAKE, now)
-    if judgement.later:
-        transaction.on_commit(partial(waking.start, "cdrs.judge", cdr.pk))
-    return cdr
-
-
-def _columns(facts: Facts) -> dict[str, Any]:
-    return {
-        "uid": facts.text("id"),
-        "last_updated": facts.last_updated,
-        "started_at": facts.started_at,
-        "ended_at": facts.ended_at,
-        "month": month_of(facts.ended_at),
-        "session_uid": facts.text("session_id"),
-        "token_uid": facts.text("cdr_token", "uid"),
-        "evse_uid": facts.text("cdr_location", "evse_uid"),
-        "country": alpha_2(facts.text("cdr_location", "country")),
-        "currency": facts.text("currency"),
-        "energy_kwh": facts.energy_kwh,
-        "total_excl_vat": facts.excl_vat,
-        "total_incl_vat": facts.incl_vat,
-    }

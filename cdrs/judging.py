@@ -7,22 +7,25 @@ EVSE and id, then its month, then its row. The freeze of a month takes the month
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
-from django.db import connection, transaction
+from django.db import transaction
 
 from cdrs import evidence, repricing, rules
 from cdrs.evidence import Candidate
 from cdrs.facts import Facts
 from cdrs.models import Cdr, Decision, Finding, Period, Verdict
 from cdrs.periods import period_for
+from hub import statements
 from parties import owned, routing
 from parties.models import Party, Role, User
 
 CHUNK = 200
 SAME = "unchanged"
 NO_CREDIT = frozenset({"credit_reference_unknown", "credit_not_exact", "credited_twice"})
+_ALONE = "SELECT uid, body, raw FROM cdr_alone(%s::text[], %s::bigint, %s)"
 
 
 class CannotDecide(Exception):
@@ -40,6 +43,11 @@ class Judgement:
     def of(self, severity: str) -> list[rules.Finding]:
         """Return the findings of a severity."""
         return [finding for finding in self.findings if finding.severity == severity]
+
+    @property
+    def told(self) -> bytes:
+        """Return what the rules were told, as JSON."""
+        return msgspec.json.encode(self.context)
 
     @property
     def held(self) -> bool:
@@ -86,23 +94,30 @@ def _context(
 
 def record(cdr: Cdr, judgement: Judgement, cause: Verdict.Cause, now: datetime) -> Verdict:
     """Keep a verdict with all that it was based on."""
+    values = verdict_of(judgement, cdr.total_excl_vat, cause, now)
+    context = msgspec.to_builtins(judgement.context)
+    return Verdict.objects.create(cdr=cdr, context=context, **values)
+
+
+def verdict_of(
+    judgement: Judgement, claimed: Decimal, cause: Verdict.Cause, now: datetime
+) -> dict[str, Any]:
+    """Return what is kept of a judgement, but for the CDR and the context."""
     priced = judgement.context.priced or rules.Priced()
-    return Verdict.objects.create(
-        cdr=cdr,
-        at=now,
-        cause=cause,
-        rules=rules.VERSION,
-        engine=priced.engine,
-        held=judgement.held,
-        cost_verdict=priced.cost_verdict,
-        reading=priced.reading,
-        computed_excl_vat=priced.excl_vat,
-        computed_incl_vat=priced.incl_vat,
-        difference=None if priced.excl_vat is None else cdr.total_excl_vat - priced.excl_vat,
-        findings=[[item.code, item.severity, item.text] for item in judgement.findings],
-        context=msgspec.to_builtins(judgement.context),
-        tariffs=judgement.tariffs,
-    )
+    return {
+        "at": now,
+        "cause": cause,
+        "rules": rules.VERSION,
+        "engine": priced.engine,
+        "held": judgement.held,
+        "cost_verdict": priced.cost_verdict,
+        "reading": priced.reading,
+        "computed_excl_vat": priced.excl_vat,
+        "computed_incl_vat": priced.incl_vat,
+        "difference": None if priced.excl_vat is None else claimed - priced.excl_vat,
+        "findings": [[item.code, item.severity, item.text] for item in judgement.findings],
+        "tariffs": judgement.tariffs,
+    }
 
 
 def replay(verdict: Verdict) -> list[rules.Finding]:
@@ -111,18 +126,25 @@ def replay(verdict: Verdict) -> list[rules.Finding]:
     return rules.judge(Facts(verdict.cdr.body), context, verdict.rules)
 
 
-def one_at_a_time(owner: Party, facts: Facts) -> None:
-    """Serialise the CDRs of one session, token, EVSE and id, so that duplicates see each other."""
+class Known(NamedTuple):
+    """A CDR as it is stored: its id, and as JSON its body, and what was sent if that differs."""
+
+    uid: str
+    body: str
+    raw: str | None
+
+
+def one_at_a_time(owner: Party, facts: Facts) -> Known | None:
+    """Serialise the CDRs of one session, token, EVSE and id, so that duplicates see each other.
+
+    Return the CDR that is stored under the id.
+    """
     names = [facts.text("id"), facts.text("session_id"), facts.text("credit_reference_id")]
     names.append(facts.text("cdr_token", "uid") + facts.started_at.isoformat())
     names.append(facts.text("cdr_location", "evse_uid").replace("#NA", ""))
     locks = sorted({f"{owner.pk}:{name.upper()}" for name in names if name})
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(name, 0)"
-            " AS key FROM unnest(%s::text[]) AS name ORDER BY key) AS keys",
-            [locks],
-        )
+    found = statements.rows(_ALONE, [locks, owner.pk, facts.text("id")])
+    return Known(*found[0]) if found else None
 
 
 # Again
@@ -170,10 +192,10 @@ def _judged_again(ids: Sequence[int]) -> Iterator[tuple[Cdr, Judgement]]:
 def candidate_of(cdr: Cdr) -> Candidate:
     """Return a stored CDR as it is to be judged: at the time it came, by what is known now."""
     facts = Facts(cdr.body)
-    payer, told = cdr.emsp_id or _payer(facts), cdr.body if cdr.raw is None else cdr.raw
+    told = cdr.body if cdr.raw is None else cdr.raw
     return Candidate(
         owner=cdr.owner,
-        emsp_id=payer,
+        emsp_id=cdr.emsp_id or _payer(facts),
         facts=facts,
         now=cdr.received_at,
         lacking=_lacking(cdr),
@@ -182,8 +204,13 @@ def candidate_of(cdr: Cdr) -> Candidate:
     )
 
 
+def payer_of(facts: Facts) -> Role | None:
+    """Return the role in which a CDR's eMSP pays, if it is in the network."""
+    return routing.emsp_role(facts.payer) if facts.payer else None
+
+
 def _payer(facts: Facts) -> int | None:
-    role = routing.emsp_role(facts.payer) if facts.payer else None
+    role = payer_of(facts)
     return role.party_id if role else None
 
 

@@ -117,15 +117,16 @@ class CdrReceiver(ReceiverViewSet):
         except NotFound as error:
             raise Invalid(error.message) from error
         raw = self.mended.sent if self.mended else None
-        cdr, created = self.take(owner, intake.Claim(owner.party, body, raw))
-        url = join(endpoint_url(version, "cdrs", RECEIVER), *cdr.path)
-        return self.success(created=created, headers={"Location": url})
+        receipt = self.take(owner, intake.Claim(owner.party, body, raw))
+        named = (owner.party.country_code, owner.party.party_id, receipt.uid)
+        url = join(endpoint_url(version, "cdrs", RECEIVER), *named)
+        return self.success(created=receipt.created, headers={"Location": url})
 
-    def take(self, owner: Role, claim: intake.Claim) -> tuple[Cdr, bool]:
+    def take(self, owner: Role, claim: intake.Claim) -> intake.Receipt:
         """Take a claim in, unless it is addressed to somebody else than its payer."""
         payer = payer_in(claim.body.get("cdr_token"))
-        self.decided(routing.custody(self.route, owner, payer))
-        return intake.receive(claim, now=times.now())
+        decision = self.decided(routing.custody(self.route, owner, payer))
+        return intake.receive(replace(claim, payer=decision.receiver), now=times.now())
 
 
 class CdrSender(SenderViewSet):
@@ -151,9 +152,11 @@ class SimpleCdr(CdrReceiver):
         claim = intake.Claim(
             owner.party, draft.body, raw if changed else None, tuple(draft.lacking)
         )
-        cdr, created = self.take(owner, claim)
-        url = join(base_url("2.2"), "cdrs", cdr.uid)
-        return self.success(created=created, message=draft.message, headers={"Location": url})
+        receipt = self.take(owner, claim)
+        url = join(base_url("2.2"), "cdrs", receipt.uid)
+        return self.success(
+            created=receipt.created, message=draft.message, headers={"Location": url}
+        )
 
     def check(self, draft: Draft) -> None:
         """Check the draft, and repair it where that is allowed."""

@@ -210,17 +210,18 @@ def owe(item: OwnedObject, receivers: RoleQuerySet) -> int:
     if not pairs:
         return 0
     delivery.owe(item, [role for role, _ in pairs])
-    _wake({platform for _, platform in pairs})
+    wake({platform for _, platform in pairs})
     return len(pairs)
 
 
-def _wake(platforms: Iterable[int]) -> None:
+def wake(platforms: Iterable[int]) -> None:
+    """Wake the drains of platforms after the commit."""
     transaction.on_commit(partial(waking.wake, sorted(platforms)))
 
 
 def _woken(written: Written, change: Change) -> Kept:
     """Wake the drains for what was written; say what became of the push."""
-    _wake(written.awake)
+    wake(written.awake)
     return Kept(change, receivers=written.receivers)
 
 

@@ -11,6 +11,7 @@ from parties.delivery.figures import figures, given_up_of, unattended
 from parties.delivery.health import FAILURES_BEFORE_PAUSE, IN_FLIGHT, MARK_EVERY
 from parties.delivery.outcomes import MONEY, Outcome, delay, judge
 from parties.delivery.owing import (
+    DEBT,
     OWED,
     broadcast_to,
     hasten,
@@ -24,6 +25,7 @@ from parties.delivery.replaying import owe_again, send_again
 from parties.delivery.tallies import add as count
 
 __all__ = [
+    "DEBT",
     "FAILURES_BEFORE_PAUSE",
     "IN_FLIGHT",
     "LOCK",

@@ -82,7 +82,7 @@ def _broadcastable() -> Iterator[tuple[str, type[OwnedObject]]]:
             yield module, apps.get_model(label)
 
 
-_DEBT = """
+DEBT = """
     INSERT INTO parties_delivery (receiver_id, module, object_id, wanted, follows, acknowledged,
         state, attempts, refusals, doubtful, owed_since, next_attempt_at, last_answer)
     SELECT {what}, {follows}, 0, 'live', 0, 0, false, now(), now(), ''
@@ -94,8 +94,8 @@ _DEBT = """
             THEN parties_delivery.owed_since ELSE EXCLUDED.owed_since END
 """
 # What owing is: said here, and written by `storing` too, in the statement that stores an object.
-OWED = _DEBT.replace("{follows}", "NULL::bigint")
-_OWE = _DEBT.format(
+OWED = DEBT.replace("{follows}", "NULL::bigint")
+_OWE = DEBT.format(
     what="receiver, %s, %s, %s", follows="%s::bigint", whence="unnest(%s::bigint[]) AS receiver"
 )
 _CATCH_UP = f"""
