@@ -51,7 +51,7 @@ def receive(claim: Claim, *, now: datetime) -> Receipt:
     """Take a CDR in.
 
     The same CDR again is answered with the stored one. Raises Invalid when another CDR has the
-    same id; nothing is changed then. Four round trips, and the two of the transaction.
+    same id; nothing is changed then. Three statements in one transaction; a credit takes a fourth.
     """
     facts = Facts(claim.body)
     known = judging.one_at_a_time(claim.owner, facts)
