@@ -11,7 +11,7 @@ from tests import objects, raw
 from tests.running import RunningHub
 from tests.test_story import trading
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.network
 UID, CONTRACT, VISUAL, SECRET = "CANARYUID7", "DE8CANARYC7", "CANARY-VISUAL-7", "canary-token-7"
 OURS = Address("DE", "CAN")
 

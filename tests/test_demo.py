@@ -23,7 +23,6 @@ def shown() -> Iterator[RunningHub]:
 
 
 @pytest.mark.network
-@pytest.mark.timeout(240)
 def test_the_hub_starts_with_a_network_that_trades(shown: RunningHub) -> None:
     there = shown.manage("seed_demo")
     assert not there["built"]

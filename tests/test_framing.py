@@ -15,7 +15,7 @@ from hub.ocpi import envelope
 from tests import raw
 from tests.running import ROOT, free_port
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.network
 PATH = "/ocpi/2.2.1/receiver/locations/NL/CPO/L1"
 UNAUTHORIZED = 401  # a request that was read to its end, and is nobody's
 

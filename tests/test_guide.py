@@ -17,7 +17,7 @@ from hub.sandbox.catalogue import CPOS, locations_of
 from hub.sandbox.partner import Partner
 from tests.running import RunningHub
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.network
 CALL = re.compile(r'<pre [^>]*data-call="([a-z]+)"[^>]*><code>(.*?)</code>', re.DOTALL)
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from tests.running import fresh_hub
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.network
 
 
 def tour():

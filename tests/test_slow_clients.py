@@ -11,7 +11,7 @@ from hub.ocpi.messages import Address
 from tests import objects, raw
 from tests.running import RunningHub
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.network
 MANY = 200  # several times as many as there are threads
 AT_ONCE = 5.0  # seconds: far less than a slow client is given
 PATH = "/ocpi/2.2.1/receiver/locations/NL/SLO/L1"

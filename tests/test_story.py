@@ -22,7 +22,7 @@ from hub.sandbox.partner import Partner
 from tests import objects
 from tests.running import RunningHub, fresh_hub
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.network
 SOON = 30.0  # seconds, for what has no promise of its own
 
 

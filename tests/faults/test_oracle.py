@@ -102,7 +102,6 @@ def publish(ours: Scene, uid: str) -> None:
 
 
 @pytest.mark.network
-@pytest.mark.timeout(300)
 def test_the_hub_keeps_its_promise_and_a_deleted_debt_breaks_it(ours: Scene) -> None:
     assert ours.evidence().findings() == []
     ours.turn(LONE, "error500")

@@ -17,7 +17,7 @@ from parties.forwarding import lanes
 from tests import objects
 from tests.running import RunningHub
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.network
 WEB_PROCESSES = 2
 CONTRACT = 11.0  # seconds: 10 and what a loaded machine adds
 

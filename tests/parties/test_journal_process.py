@@ -10,7 +10,7 @@ from hub import services
 from tests.running import running_hub
 from tests.services import throwaway_data_dir
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(180), pytest.mark.ocpi("X-02")]
+pytestmark = [pytest.mark.network, pytest.mark.ocpi("X-02")]
 
 
 def call(url, request_id):
