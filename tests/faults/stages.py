@@ -4,6 +4,7 @@ Each returns the run, which is skipped, with the reason, where this machine cann
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +46,7 @@ from tests.running import (
 from tests.services import throwaway_data_dir
 
 DISK = 400  # MB
+SWEEP = re.compile(r"parties\.sweep\b")
 SKEW = 600  # seconds
 LEADERS = """
     SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -280,7 +282,7 @@ class Fleet:
         with redis.Redis.from_url(self.truth.redis_url).monitor() as monitor:
             while time.monotonic() < over:
                 said = monitor.next_command()["command"]
-                found += said.startswith("LPUSH deliveries") and "parties.sweep" in said
+                found += said.startswith("LPUSH deliveries") and bool(SWEEP.search(said))
         return found
 
     def kill(self, name: str) -> None:
