@@ -15,6 +15,7 @@ import psutil
 
 from hub import embedded, services
 from hub.ocpi import json
+from hub.processes import mortal
 from tests.services import throwaway_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,6 +130,7 @@ def running_hub(data_dir: Path, **settings: str) -> Iterator[RunningHub]:
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=mortal(),
     )
     with ExitStack() as stack:
         stack.callback(_stop, process)
@@ -141,6 +143,7 @@ def running_servers(data_dir: Path) -> Iterator[None]:
     """Have the embedded servers of a data folder kept by a process that is no hub."""
     environment = _without_ours() | {"DATA_DIR": str(data_dir)}
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes["preexec_fn"] = mortal()
     command = [sys.executable, "-c", KEEP_SERVERS]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
     with process:
@@ -160,6 +163,7 @@ def running_part(name: str, data_dir: Path, **settings: str) -> Iterator["subpro
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        preexec_fn=mortal(),
     )
     try:
         yield process

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hub.ocpi import json
+from hub.processes import mortal
 from tests.faults import moods
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -215,7 +216,8 @@ def receivers(folder: Path, roles: Mapping[str, str], url: str = "") -> Iterator
     """Have receivers with roles by their names; `url` is where the hub finds them, if not there."""
     named = [f"{name}={role}" for name, role in roles.items()]
     command = [sys.executable, "-m", "tests.faults.receivers", str(folder), url, *named]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    options: Any = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, preexec_fn=mortal(), **options)
     try:
         assert process.stdout
         yield Receivers(process.stdout.readline().strip(), process.pid, folder)
