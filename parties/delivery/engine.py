@@ -227,8 +227,8 @@ class Engine:
         got = claiming.hold(wanted)
         for platform in wanted:
             self.lanes[platform].held = platform in got
-        new = Platform.objects.filter(pk__in=got)
-        for row in new:
+        resting = {platform for platform in woken if self.lanes[platform].health.resting}
+        for row in Platform.objects.filter(pk__in={*got, *resting}):  # its rest may be over
             self.lanes[row.pk].health.take(row)
 
     def _claim(self) -> list[Debt]:

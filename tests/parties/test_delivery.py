@@ -383,3 +383,18 @@ def test_a_pause_from_before_a_handshake_is_not_written_after_it(emsp):
     assert engine._wrote(found, found.news())
     assert rows.get().paused_until is None
     assert not found.resting
+
+
+def test_a_rest_that_a_handshake_has_ended_is_over_in_a_held_lane_too(emsp):
+    platform, rows = emsp.platform.pk, Platform.objects.filter(pk=emsp.platform.pk)
+    held = engine.Engine(lambda *_: None)
+    held._open_lanes({platform})
+    health = held.lanes[platform].health
+    health.note("locations", Verdict(Outcome.AUTH, "HTTP 401, OCPI None: ", 401))
+    held._note_health([platform])
+    assert health.resting
+    assert rows.get().paused_until
+    rows.update(registered_at=timezone.now(), **Platform.WELL)
+    held._open_lanes({platform})
+    assert not health.resting
+    held._let_go()
