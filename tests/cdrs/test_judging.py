@@ -236,7 +236,7 @@ def span(start, end):
 def test_one_session_after_the_other_is_no_overlap(send):
     send()
     assert codes(send("C2", session_id="S2", **span(10, 12))) == set()
-    assert list(overlaps.find()) == []
+    assert overlaps.find() == []
 
 
 def test_overlaps_are_found_over_all_cdrs(send):
