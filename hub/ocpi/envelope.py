@@ -5,7 +5,6 @@ Source: OCPI 2.2.1, transport_and_format, "Response format"; status_codes.
 
 import logging
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from typing import Any, cast
 
 import orjson
@@ -183,8 +182,6 @@ def refuse_body_tricks(request: HttpRequest) -> None:
         raise NotFound("no such resource: a NUL character in the URL")
     if {".", ".."} & set(request.path_info.split("/")):
         raise NotFound("no such resource: . and .. are no ids")
-    if request.headers.get("Transfer-Encoding") and not request.META.get("CONTENT_LENGTH"):
-        _take_chunks(request)
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or int(length) > MAX_BODY:
         raise TooLarge(f"a body has at most {MAX_BODY} bytes")
@@ -193,13 +190,6 @@ def refuse_body_tricks(request: HttpRequest) -> None:
     charset = request.content_params.get("charset", "utf-8") if request.content_params else "utf-8"
     if charset.strip('"').lower() not in {"utf-8", "utf8"}:
         raise NotJson("only UTF-8 is accepted")
-
-
-def _take_chunks(request: HttpRequest) -> None:
-    """Read a chunked body, which WSGI servers join but Django takes for empty."""
-    content = request.META["wsgi.input"].read(MAX_BODY + 1)
-    request.META["CONTENT_LENGTH"] = str(len(content))
-    request._stream = BytesIO(content)
 
 
 def _enveloped(response: HttpResponseBase) -> HttpResponse:

@@ -1,7 +1,6 @@
 """Commands: from an eMSP through the hub to the CPO that can carry them out, and results back."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
@@ -9,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -25,6 +23,7 @@ from parties.models import Errand, Platform
 from tests import objects
 from tests.commanding import FAILED, callback_of, copied, heard, post, results, start, starting
 from tests.partners import InProcess, member
+from tests.racing import at_once
 from tests.speaking import Speaker, joined
 
 pytestmark = pytest.mark.django_db
@@ -633,19 +632,6 @@ def test_a_request_whose_answer_was_lost_with_a_process_is_not_made_again(
 
 
 # Races
-
-
-def at_once(*jobs: Callable[[], Any]) -> list[Any]:
-    """Do things in threads of their own, all at once; return what came of them."""
-
-    def alone(job: Callable[[], Any]) -> Any:
-        try:
-            return job()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(alone, jobs))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -17,13 +17,6 @@ LIST = reverse("admin:parties_platform_changelist")
 
 
 @pytest.fixture
-def staff() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("support@hub.example"))
-    return client
-
-
-@pytest.fixture
 def platform() -> Any:
     platform = joined("NL", "CPO", "CPO").platform
     rows = Platform.objects.filter(pk=platform.pk)

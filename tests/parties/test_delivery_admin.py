@@ -18,13 +18,6 @@ PLATFORMS = reverse("admin:parties_platform_changelist")
 
 
 @pytest.fixture
-def staff() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("support@hub.example"))
-    return client
-
-
-@pytest.fixture
 def reader() -> Client:
     """Have staff that may only look."""
     user = User.objects.create_user("clerk@hub.example", is_staff=True)

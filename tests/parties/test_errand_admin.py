@@ -12,7 +12,7 @@ from cdrs.tasks import forget_authorizations
 from hub import batches
 from hub.sandbox.partner import Partner
 from parties import relay, tasks
-from parties.models import Errand, User
+from parties.models import Errand
 from tests import objects
 from tests.commanding import another, callback_of, copied, post, start
 
@@ -31,13 +31,6 @@ def cpo(cpo: Partner) -> Partner:
 def errand(cpo: Partner, emsp: Partner) -> Errand:
     start(emsp)
     return Errand.objects.get()
-
-
-@pytest.fixture
-def staff(db: None) -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("support@hub.example"))
-    return client
 
 
 def shown(client: Client, **query: object) -> list[Errand]:

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from hub.ocpi.messages import Ids
 from parties import journal, keys, quirks
-from parties.models import Exchange, Quirk, User
+from parties.models import Exchange, Quirk
 from tests.speaking import joined
 
 pytestmark = [
@@ -19,13 +19,6 @@ pytestmark = [
     pytest.mark.usefixtures("plain_static"),
 ]
 LIST = reverse("admin:parties_exchange_changelist")
-
-
-@pytest.fixture
-def staff() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("support@hub.example"))
-    return client
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Results of commands: in custody at once, brought at least once, until they expire."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from hub import locks
@@ -18,6 +17,7 @@ from parties.delivery import tallies
 from parties.models import Errand, Platform
 from tests import objects
 from tests.commanding import FAILED, another, callback_of, copied, heard, post, start
+from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db
 State, ResultState = Errand.State, Errand.ResultState
@@ -383,16 +383,3 @@ def test_a_result_that_was_brought_stays_brought(
     bring()
     with pytest.raises(IntegrityError), transaction.atomic():
         Errand.objects.update(**change)
-
-
-def at_once(*jobs: Callable[[], Any]) -> list[Any]:
-    """Do things in threads of their own, all at once; return what came of them."""
-
-    def alone(job: Callable[[], Any]) -> Any:
-        try:
-            return job()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(alone, jobs))

@@ -2,11 +2,9 @@
 
 import datetime as dt
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, Sum
 
 from cdrs.models import Cdr, Period
@@ -16,23 +14,9 @@ from settlement import clearing, rendering
 from settlement.invariants import breaches
 from settlement.models import Cell, CloseRun, Document
 from settlement.verify import differences
+from tests.racing import at_once
 from tests.settlement import factory
 from tests.settlement.factory import CLOSING, MONTH
-
-
-def at_once(*jobs: Callable[[], object]) -> list[object]:
-    """Run jobs in threads that start together, each on a connection of its own."""
-    start = threading.Barrier(len(jobs))
-
-    def run(job: Callable[[], object]) -> object:
-        try:
-            start.wait(10)
-            return job()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return [future.result() for future in [pool.submit(run, job) for job in jobs]]
 
 
 def _close() -> dict[str, object]:
