@@ -8,14 +8,12 @@ INSERT inside the request costs 0.12 ms and waits for a commit besides; by the O
 """
 
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from multiprocessing.util import Finalize
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 
 from django.conf import settings
@@ -30,6 +28,7 @@ from django.db import (
 )
 from django.utils import timezone
 
+from hub.companions import Companion
 from hub.ocpi.messages import Ids, Route
 from parties import quirks
 from parties.masking import READ, Mask
@@ -111,8 +110,8 @@ class Journal:
         self._drafts: deque[Draft] = deque()
         self._bytes = self._dropped = 0
         self._second = self._strangers = 0
-        self._owner = 0  # the process whose thread is at work
         self._stop = Event()
+        self._writer = Companion("journal", self._run, self._finish)
         self._failing = False
 
     def record(self, draft: Draft) -> None:
@@ -123,8 +122,8 @@ class Journal:
                 return
             self._drafts.append(draft)
             self._bytes += draft.size
-        if settings.JOURNAL_SECONDS and self._owner != os.getpid():
-            self._start()
+        if settings.JOURNAL_SECONDS:
+            self._writer.start()
 
     def flush(self) -> int:
         """Write what waits and return how much; what an absent database cannot take waits on."""
@@ -167,16 +166,6 @@ class Journal:
         with self._lock:
             self._drafts.extendleft(reversed(drafts))
             self._bytes += sum(draft.size for draft in drafts)
-
-    def _start(self) -> None:
-        """Start the thread, once in each process."""
-        with self._lock:
-            if self._owner == os.getpid():
-                return
-            self._owner = os.getpid()
-        Thread(target=self._run, daemon=True, name="journal").start()
-        # Unlike atexit this reaches the children of multiprocessing, as web workers are.
-        Finalize(None, self._finish, exitpriority=10)
 
     def _run(self) -> None:
         while not self._stop.wait(settings.JOURNAL_SECONDS):

@@ -8,17 +8,17 @@ PAUSE together.
 """
 
 import logging
-import os
 import random
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from multiprocessing.util import Finalize
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 
 from celery import current_app
 from django.utils import timezone
 from kombu.exceptions import OperationalError
+
+from hub.companions import Companion
 
 logger = logging.getLogger(__name__)
 PAUSE = 0.02  # seconds between two messages about drains, from one process
@@ -31,7 +31,7 @@ class Bell:
         self._lock = Lock()
         self._waiting: set[int] = set()
         self._rung = Event()
-        self._owner = 0  # the process whose thread is at work
+        self._ringer = Companion("waking", self._run, self._tell)
 
     def ring(self, platform_ids: Iterable[int]) -> None:
         """Have platforms drained now: a partner waits for us."""
@@ -39,15 +39,8 @@ class Bell:
             self._waiting.update(platform_ids)
             if not self._waiting:
                 return
-            if self._owner != os.getpid():
-                self._start()
+        self._ringer.start()
         self._rung.set()
-
-    def _start(self) -> None:
-        """Start the thread, once in each process."""
-        self._owner = os.getpid()
-        Thread(target=self._run, daemon=True, name="waking").start()
-        Finalize(None, self._tell, exitpriority=10)
 
     def _run(self) -> None:
         while self._rung.wait():

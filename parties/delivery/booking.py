@@ -31,13 +31,13 @@ class Entry(NamedTuple):
     pk: int
     lease: Any
     wanted: int
-    version: int | None
-    state: str
-    attempts: int
-    refusals: int
-    doubtful: bool
-    wait: float  # seconds
-    answer: str
+    version: int | None = None
+    state: str = _State.LIVE
+    attempts: int = 0
+    refusals: int = 0
+    doubtful: bool = False
+    wait: float = 0.0  # seconds
+    answer: str = ""
 
 
 def book(results: Sequence[Result]) -> set[int]:
@@ -58,34 +58,17 @@ def book(results: Sequence[Result]) -> set[int]:
 def entry(result: Result) -> Entry:
     """Return what is to be written down of a result."""
     debt, verdict = result.debt, result.verdict
-    outcome = verdict.outcome
-    if outcome is Outcome.ACKNOWLEDGED:
-        return Entry(
-            debt.pk,
-            debt.lease,
-            debt.wanted,
-            result.version,
-            _State.LIVE,
-            0,
-            0,
-            False,
-            0.0,
-            verdict.words,
-        )
-    attempts = debt.attempts + 1
-    refusals = debt.refusals + 1 if outcome is Outcome.REFUSED else 0
-    doubtful = outcome is Outcome.UNKNOWN or (debt.doubtful and outcome is not Outcome.REFUSED)
-    return Entry(
-        debt.pk,
-        debt.lease,
-        debt.wanted,
-        None,
-        _state_after(result, attempts, refusals),
-        attempts,
-        refusals,
-        doubtful,
-        _wait(result, attempts).total_seconds(),
-        verdict.words,
+    told = Entry(debt.pk, debt.lease, debt.wanted, answer=verdict.words)
+    if verdict.outcome is Outcome.ACKNOWLEDGED:
+        return told._replace(version=result.version)
+    refused = verdict.outcome is Outcome.REFUSED
+    attempts, refusals = debt.attempts + 1, debt.refusals + 1 if refused else 0
+    return told._replace(
+        state=_state_after(result, attempts, refusals),
+        attempts=attempts,
+        refusals=refusals,
+        doubtful=verdict.outcome is Outcome.UNKNOWN or (debt.doubtful and not refused),
+        wait=_wait(result, attempts).total_seconds(),
     )
 
 

@@ -32,7 +32,7 @@ def queue(settings):
 def still():
     """Return a bell whose thread does nothing yet."""
     bell = Bell()
-    bell._owner = os.getpid()
+    bell._ringer._owner = os.getpid()
     return bell
 
 
