@@ -8,6 +8,7 @@ from django.db import connection, connections, transaction
 
 from hub import statements
 from parties import delivery, policy, routing
+from parties.delivery.owing import JOINING
 from parties.models import Delivery, Endpoint, Platform, Role
 from tests import objects
 from tests.speaking import Speaker, joined
@@ -49,7 +50,7 @@ def waiting():
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
             " AND objid = %s",
-            [delivery.JOINING],
+            [JOINING],
         )
         return cursor.fetchone()[0] > 0
 
