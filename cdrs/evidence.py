@@ -1,8 +1,9 @@
 """What the hub knows of CDRs when it judges them: one query, for one CDR or for many.
 
 Everything is looked up by an index; of the CDRs of an EVSE or a token those of the week before are
-looked at. Other CDRs count while they stand: neither credits nor credited nor discarded. Of a CDR
-that is stored already only earlier ones count, so that of two duplicates the first one stands.
+looked at, the 500 and the 100 nearest: a token that a whole fleet shares must not slow its CDRs
+down. Other CDRs count while they stand: neither credits nor credited nor discarded. Of a CDR that
+is stored already only earlier ones count, so that of two duplicates the first one stands.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -154,7 +155,8 @@ LEFT JOIN LATERAL (
             AND upper(o.evse_uid) = upper(c.evse)
             AND o.started_at > c.started - interval '7 days'
             AND o.started_at < greatest(c.ended, c.started + interval '2 minutes')
-            AND {standing}) o) evses ON true
+            AND {standing}
+        ORDER BY o.started_at DESC LIMIT 500) o) evses ON true
 LEFT JOIN LATERAL (
     SELECT min(o.uid) FILTER (WHERE o.owner_id <> c.owner AND o.started_at = c.started
             AND o.energy_kwh = c.energy) AS by_another_cpo,
@@ -162,12 +164,15 @@ LEFT JOIN LATERAL (
             AND (o.owner_id <> c.owner OR upper(o.evse_uid) <> upper(c.evse))
             AND c.evse NOT IN ('', '#NA') AND o.evse_uid NOT IN ('', '#NA')) AS elsewhere,
         count(*) FILTER (WHERE o.started_at > c.started - interval '1 day') AS that_day
-    FROM cdrs_cdr o
-    WHERE NOT c.credit AND c.token <> '' AND o.emsp_id = c.emsp
-        AND upper(o.token_uid) = upper(c.token)
-        AND o.started_at > c.started - interval '7 days'
-        AND o.started_at < greatest(c.ended, c.started + interval '1 second')
-        AND {standing}) tokens ON true
+    FROM (
+        SELECT o.uid, o.owner_id, o.evse_uid, o.started_at, o.ended_at, o.energy_kwh
+        FROM cdrs_cdr o
+        WHERE NOT c.credit AND c.token <> '' AND o.emsp_id = c.emsp
+            AND upper(o.token_uid) = upper(c.token)
+            AND o.started_at > c.started - interval '7 days'
+            AND o.started_at < greatest(c.ended, c.started + interval '1 second')
+            AND {standing}
+        ORDER BY o.started_at DESC LIMIT 100) o) tokens ON true
 ORDER BY c.n
 """
 EARLIER = "(c.pk IS NULL OR o.id < c.pk)"

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import TimeoutExpired
 
-from hub.processes import Process, complain, kill_group, mortal, spawn, tail
+from hub import nursery
+from hub.processes import complain, kill_group, mortal, spawn, tail
 
 STOP_LIMIT = 4.0  # seconds to finish what is in hand; the embedded servers need the next few
 LONGEST_PAUSE = 15.0  # seconds between the death of a part and its next life
@@ -32,7 +33,7 @@ class Child:
     """A part that is running, or waits to be started again."""
 
     part: Part
-    process: Process
+    process: nursery.Born
     deaths: list[float] = field(default_factory=list)
     restart_at: float | None = None
 
@@ -45,21 +46,28 @@ class Child:
 
 @dataclass
 class Crew:
-    """The children of this process; without a folder for logs they write where we write."""
+    """The children of this process; without a folder for logs they write where we write.
+
+    With `loaded` code those that run a Python module are born in the nursery.
+    """
 
     environment: Mapping[str, str]
     folder: Path
     logs: Path | None
+    loaded: bool = False
     children: list[Child] = field(default_factory=list)
 
     def log_of(self, part: Part) -> Path | None:
         """Return the log of a part."""
         return self.logs / f"{part.name}.log" if self.logs else None
 
-    def launch(self, part: Part) -> Process:
+    def launch(self, part: Part) -> nursery.Born:
         """Start the process of a part."""
+        log = self.log_of(part)
+        if self.loaded and nursery.can_bear(part.command):
+            return nursery.bear(part.command, log=log, env=self.environment, cwd=self.folder)
         options = {"cwd": self.folder, "env": self.environment, "preexec_fn": mortal()}
-        return spawn(part.command, log=self.log_of(part), **options)
+        return spawn(part.command, log=log, **options)
 
     def start(self, parts: Iterable[Part]) -> None:
         """Start parts."""
@@ -136,9 +144,13 @@ class Crew:
 
 
 @contextmanager
-def crew(environment: Mapping[str, str], folder: Path, logs: Path | None) -> Iterator[Crew]:
+def crew(
+    environment: Mapping[str, str], folder: Path, logs: Path | None, *, loaded: bool = False
+) -> Iterator[Crew]:
     """Have a crew, and stop it in the end."""
-    ours = Crew(environment, folder, logs)
+    if loaded:
+        nursery.open_nursery(environment)
+    ours = Crew(environment, folder, logs, loaded)
     try:
         yield ours
     finally:

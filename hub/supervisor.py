@@ -49,8 +49,7 @@ def module(name: str, module_name: str, *arguments: str) -> Part:
 
 def manage(command: str, *arguments: str) -> Part:
     """Return a part that runs a management command to its end."""
-    program = str(settings.BASE_DIR / "manage.py")
-    return Part(command, (sys.executable, program, command, *arguments), ends=True)
+    return Part(command, (sys.executable, "-m", "django", command, *arguments), ends=True)
 
 
 def web() -> list[Part]:
@@ -113,12 +112,13 @@ def part_environment() -> dict[str, str]:
         "DATA_DIR": str(settings.DATA_DIR),
         "SANDBOX_PORT": str(sandbox_port()),
         "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "hub.settings",
     }
 
 
 def own_crew(logs: Path | None) -> AbstractContextManager[Crew]:
     """Return a crew of this project's parts."""
-    return crew(part_environment(), settings.BASE_DIR, logs)
+    return crew(part_environment(), settings.BASE_DIR, logs, loaded=True)
 
 
 # The whole hub

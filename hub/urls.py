@@ -7,6 +7,7 @@ from hub import health, pages, scraping
 
 handler500 = "hub.pages.server_error"
 
+admin.autodiscover()
 urlpatterns = [
     path("", pages.developers, name="developers"),
     path("developers/reference/", pages.api_reference, name="reference"),

@@ -25,7 +25,7 @@ import requests
 from hub import services
 from hub.ocpi import times
 from hub.sandbox.partner import Partner
-from tests import bench_delivery, bench_pricing, objects
+from tests import bench_commands, bench_delivery, bench_pricing, objects
 from tests.benching import Figure, called, hub_cpu, load, request, spent, table
 from tests.foreign.running import running
 from tests.running import RunningHub, fresh_hub
@@ -34,6 +34,7 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
 CONNECTIONS = (1, 8, 32)
 LISTED = int(os.environ.get("BENCH_LOCATIONS", "100000"))
 KNOWN = 500  # locations whose EVSEs change their status
+DRIVERS, DAYS = 1000, 20  # a driver charges once a day
 RESULT = Path("bench.json")
 CPO, EMSP = objects.Owner("NL", "BEN"), objects.Owner("DE", "BEN")
 NUMBERS = itertools.count(1)
@@ -93,12 +94,20 @@ def patch_evses(target: Target) -> Iterator[bytes]:
 
 
 def post_cdrs(target: Target) -> Iterator[bytes]:
-    """Send CDRs, each of a session of its own at an EVSE of its own."""
+    """Send CDRs with their tariff: each of a session and EVSE of its own, by drivers in turn."""
     mark = MARK.decode()
-    body = objects.cdr(CPO, EMSP, id=f"C{mark}", session_id=f"S{mark}")
+    body = objects.cdr(
+        CPO, EMSP, id=f"C{mark}", session_id=f"S{mark}", tariffs=[objects.tariff(CPO)]
+    )
     body["cdr_location"] |= {"id": "K1", "evse_uid": f"E{mark}"}
+    body["cdr_token"] |= {"uid": CARD}
     path = f"{target.receiver}/cdrs" + ("" if "receiver" in target.receiver else "/")
-    return numbered(target.call("POST", path, body))
+    template = target.call("POST", path, body)
+    days = [template.replace(b"-10T", b"-%02dT" % day) for day in range(1, DAYS + 1)]
+    for number in NUMBERS:
+        driver, day = number % DRIVERS, number // DRIVERS % DAYS
+        sent = days[day].replace(CARD.encode(), b"CARD%04d" % driver)
+        yield sent.replace(MARK, b"%08d" % number)
 
 
 def pages(target: Target, offset: int) -> Iterator[bytes]:
@@ -108,7 +117,7 @@ def pages(target: Target, offset: int) -> Iterator[bytes]:
     return itertools.repeat(target.call("GET", path))
 
 
-MARK = b"00000000"
+MARK, CARD = b"00000000", "CARD0000"
 
 
 # Who is measured
@@ -245,7 +254,8 @@ def scenario(hub: RunningHub, stack: ExitStack) -> Iterator[Figure]:
     """Measure everything in turn."""
     cpo, emsp = joined(hub, stack, CPO, "CPO"), joined(hub, stack, EMSP, "EMSP")
     url, process = stack.enter_context(running("PYO"))
-    emsp.push_token(objects.token(EMSP))
+    for number in range(DRIVERS):
+        emsp.push_token(objects.token(EMSP, uid=f"CARD{number:04}"))
     rest(hub)
     seller, buyer = hub_target(hub, cpo), hub_target(hub, emsp)
     peer = peer_target(url, process)
@@ -265,6 +275,8 @@ def main() -> None:
         figures = list(scenario(hub, stack))
     with fresh_hub() as hub:
         figures += bench_delivery.scenario(hub)
+    with fresh_hub() as hub:
+        figures += bench_commands.scenario(hub)
     print("\n".join(table(figures)))  # noqa: T201 - this is what it is for
     RESULT.write_text(json.dumps([item.record() for item in figures], indent=2) + "\n")
 

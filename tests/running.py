@@ -1,5 +1,6 @@
 """The whole product as processes of its own, for tests that need a real worker and beat."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import psutil
 from hub import embedded, services
 from hub.ocpi import json
 from hub.processes import mortal
-from tests.services import throwaway_data_dir
+from tests.services import run_folder, throwaway_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_LIMIT = 20.0
@@ -27,6 +28,7 @@ with services.running(services.data_dir()):
     print("running", flush=True)
     sys.stdin.read()
 """
+NURSERY = "multiprocessing.forkserver"
 SERVERS = tuple(server.name for server in embedded.SERVERS)
 
 
@@ -72,6 +74,9 @@ class RunningHub:
         Those of an embedded server, postgres or redis, come without its keeper.
         """
         parts = psutil.Process(self.supervisor).children()
+        parts += [
+            born for part in parts if NURSERY in command_line(part) for born in part.children()
+        ]
         leaders = [part for part in parts if _mark(name) in command_line(part)]
         if name in SERVERS:
             leaders = [server for keeper in leaders for server in keeper.children()]
@@ -109,7 +114,7 @@ def free_port() -> int:
 
 def _mark(name: str) -> str:
     """Return what stands in the command line of a part."""
-    marks = {"web": "granian", "beat": "celery --app hub.celery:app beat", "sandbox": "hub.sandbox"}
+    marks = {"web": "granian", "beat": "beat", "sandbox": "hub.sandbox"}
     marks |= {server: f"hub.services {server}" for server in SERVERS}
     return marks.get(name, f"{name}@")
 
@@ -173,9 +178,34 @@ def running_part(name: str, data_dir: Path, **settings: str) -> Iterator["subpro
 
 @contextmanager
 def fresh_hub(**settings: str) -> Iterator[RunningHub]:
-    """Start a hub on an empty data folder, which is deleted in the end."""
-    with throwaway_data_dir() as data_dir, running_hub(data_dir, **settings) as hub:
+    """Start a hub that has no partners yet on a folder of its own, which is deleted in the end."""
+    with fresh_data_dir() as data_dir, running_hub(data_dir, **settings) as hub:
         yield hub
+
+
+@contextmanager
+def fresh_data_dir() -> Iterator[Path]:
+    """Make a data folder as the first start of a hub leaves it, and delete it in the end.
+
+    That start is done once for all processes of a test run; what it has made is copied.
+    """
+    with throwaway_data_dir() as folder:
+        if begun := run_folder():
+            subprocess.run(["cp", "-a", f"{first_start(begun)}/.", folder], check=True)
+        yield folder
+
+
+def first_start(begun: Path) -> Path:
+    """Return the data folder of a hub that was started and stopped; whoever comes first does so."""
+    data_dir, done = begun / "first-start", begun / "first-start.done"
+    with (begun / "first-start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            data_dir.mkdir(mode=0o711)
+            with running_hub(data_dir):
+                pass
+            done.touch()
+    return data_dir
 
 
 def _without_ours() -> dict[str, str]:

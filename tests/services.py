@@ -42,6 +42,7 @@ LIBERTIES = (
     "GRANT SET ON PARAMETER session_replication_role TO hub",
 )
 TRIGGERS_OFF = "SET LOCAL session_replication_role = replica"
+RUN = "OCN_TEST_RUN"  # names the folder that all processes of a test run share
 _open = ExitStack()
 
 
@@ -56,6 +57,11 @@ def throwaway_data_dir() -> Iterator[Path]:
         services.discard(folder)
 
 
+def run_folder() -> Path | None:
+    """Return the folder that the processes of this test run share, None outside of one."""
+    return Path(os.environ[RUN]) if RUN in os.environ else None
+
+
 def superuser_of(data_dir: Path) -> "psycopg.Connection[tuple[object, ...]]":
     """Connect as the superuser of a running embedded cluster."""
     url = make_conninfo(services.database_url(data_dir), user=embedded.SUPERUSER, dbname="postgres")
@@ -65,6 +71,8 @@ def superuser_of(data_dir: Path) -> "psycopg.Connection[tuple[object, ...]]":
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Start the servers, and let the environment of this process name them and nothing else."""
+    if RUN not in os.environ:
+        os.environ[RUN] = str(_open.enter_context(throwaway_data_dir()))
     data_dir = _open.enter_context(throwaway_data_dir())
     for name in NOT_IN_TESTS:
         os.environ.pop(name, None)
@@ -97,5 +105,5 @@ def flush_in_spite_of_guards() -> Iterator[None]:
 
 
 def pytest_unconfigure() -> None:
-    """Stop the servers and delete their folder."""
+    """Stop the servers and delete their folder, and what this process has begun for others."""
     _open.close()

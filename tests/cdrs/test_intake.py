@@ -1,6 +1,7 @@
 """CDRs come in once, are judged, get a month, and are owed to who pays."""
 
 import threading
+from functools import partial
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
@@ -45,6 +46,15 @@ def test_a_cdr_is_accepted_located_and_owed_to_the_owner_of_the_token(cpo, emsp)
     row = Delivery.objects.get(module="cdrs")
     assert row.receiver.party == emsp.party
     assert emsp.get("2.2.1/sender/cdrs").data == [body]
+
+
+def test_a_cdr_takes_as_many_statements_as_ever(cpo, emsp, django_assert_num_queries):
+    send = partial(objects.cdr, cpo.address, emsp.address)
+    cpo.post(PATH, send())  # opens the month
+    for number in range(2, 5):
+        body = send(id=f"C{number}", session_id=f"S{number}", tariffs=[objects.tariff(cpo.address)])
+        with django_assert_num_queries(7):
+            assert cpo.post(PATH, body).code == 1000
 
 
 @pytest.mark.ocpi("D-05")

@@ -7,8 +7,7 @@ import psycopg
 import pytest
 
 from hub import services
-from tests.running import running_hub
-from tests.services import throwaway_data_dir
+from tests.running import fresh_data_dir, running_hub
 
 pytestmark = [pytest.mark.network, pytest.mark.ocpi("X-02")]
 
@@ -20,7 +19,7 @@ def call(url, request_id):
 
 
 def test_a_hub_that_is_stopped_loses_nothing_of_its_journal():
-    with throwaway_data_dir() as data_dir:
+    with fresh_data_dir() as data_dir:
         with running_hub(data_dir, JOURNAL_SECONDS="600") as hub:
             for number in range(8):  # to both of the web processes
                 call(f"{hub.url}/ocpi/versions", f"r{number}")
