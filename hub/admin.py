@@ -1,14 +1,12 @@
-"""The admin site of the hub's own staff."""
+"""The admin site of the hub's own staff takes the place of Django's."""
 
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app
 from django.core.checks import CheckMessage, Tags, register
-from django.utils.translation import gettext_lazy as _
 
 
 class HubAdminConfig(SimpleAdminConfig):
@@ -17,7 +15,7 @@ class HubAdminConfig(SimpleAdminConfig):
     Its pages are found with the URLs, so that only processes that serve pages take time for them.
     """
 
-    default_site = "hub.admin.HubAdminSite"
+    default_site = "hub.staff_site.HubAdminSite"
 
     def ready(self) -> None:
         """Have the pages checked, wherever checks are run."""
@@ -29,12 +27,3 @@ def check_pages(**options: Any) -> list[CheckMessage]:
     """Find all pages, then check them as Django does."""
     import_module(settings.ROOT_URLCONF)
     return list(check_admin_app(**options))
-
-
-class HubAdminSite(AdminSite):
-    """Finance and operations desk."""
-
-    site_header = _("Open Charge Network")
-    site_title = _("Open Charge Network")
-    index_title = _("Finance and operations")
-    final_catch_all_view = False

@@ -4,6 +4,7 @@ import os
 import secrets
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 from celery.schedules import crontab
@@ -11,7 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
-from hub import services
+from hub import mailing, services
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Platform] and its like be written at run time
 
@@ -72,7 +73,7 @@ SECURE_PROXY_SSL_HEADER = None if SANDBOX else ("HTTP_X_FORWARDED_PROTO", "https
 SECURE_HSTS_SECONDS = 0 if SANDBOX else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not SANDBOX
 SECURE_REFERRER_POLICY = "same-origin"  # with none at all, browsers send "Origin: null" to forms
-SESSION_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_SAMESITE = "Lax"  # links in mails lead to pages, also from a reader on the web
 SESSION_COOKIE_AGE = 10 * 3600
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -98,6 +99,9 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "hub",
     "parties",
     "locations",
@@ -117,6 +121,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "hub.urls"
 WSGI_APPLICATION = "hub.wsgi.application"
@@ -126,7 +131,51 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
-LOGIN_URL = "admin:login"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/app/"
+
+# The people of the parties: they come by invitation, and log in by e-mail and a second factor
+ACCOUNT_ADAPTER = "parties.people.adapters.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_SIGNUP_ENABLED = False
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # who asks for strangers' passwords makes no mail
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
+ACCOUNT_SESSION_REMEMBER = False
+MFA_ADAPTER = "parties.people.adapters.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = HUB_NAME
+MFA_REQUIRED = not SANDBOX  # of owners and finance in the portal, and of everybody at the admin
+
+# The portal: what the apps have to say on its first page (names only)
+PORTAL_NEEDS = ["parties.people.needs.of"]
+PORTAL_CARDS = ["parties.people.cards.of"]
+EXPORT_ROWS = 200_000  # in one file: more are taken month by month
+
+# Letters: to files in DATA_DIR/mail unless EMAIL_URL or EMAIL_HOST say where
+globals().update(mailing.settings_of(os.environ, DATA_DIR / "mail"))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env(
+    "EMAIL_FROM", f"{HUB_NAME} <hub@{urlsplit(HUB_BASE_URL).hostname}>"
+)
+
+# How often people may try to log in is counted for all processes together
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "parties_tries",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -246,6 +295,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "parties.pull_due",
         "schedule": 5.0,
         "options": {"expires": 5},
+    },
+    "send letters": {
+        "task": "parties.send_letters",
+        "schedule": 10.0,
+        "options": {"expires": 10},
     },
     "ask push-only platforms again": {"task": "parties.reconnect", "schedule": 300.0},
     "forget old exchanges": {"task": "parties.forget_exchanges", "schedule": crontab(minute="40")},

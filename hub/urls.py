@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from hub import health, pages, scraping
+from hub import health, pages, scraping, styleguide
 
 handler500 = "hub.pages.server_error"
 
@@ -15,6 +15,8 @@ urlpatterns = [
     re_path(r"^ocpi/", include("locations.urls")),
     re_path(r"^ocpi/", include("cdrs.urls")),
     re_path(r"^ocpi/?", include("parties.urls")),  # last: it answers for what is not there
+    path("styleguide/", styleguide.styleguide, name="styleguide"),
+    path("app/", include("parties.people.urls")),
     path("health/live", health.live, name="live"),
     path("health/ready", health.ready, name="ready"),
     path("metrics", scraping.page, name="metrics"),

@@ -14,7 +14,7 @@ from django.db.models import Count, Exists, F, Min, OuterRef, Q
 from django.utils import timezone
 
 from hub.ocpi.versions import RECEIVER
-from parties import clientinfo, delivery
+from parties import audit_invariants, clientinfo, delivery
 from parties.models import (
     ClientInfo,
     Delivery,
@@ -198,4 +198,5 @@ CHECKS: tuple[Check, ...] = (
     tokens_are_nobody_elses,
     no_object_is_from_the_future,
     roles_are_told_as_they_are,
+    *audit_invariants.CHECKS,
 )

@@ -24,6 +24,7 @@ from parties import (
     waking,
 )
 from parties.models import Platform
+from parties.people import letters
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,12 @@ def reconnect() -> None:
         with skipping(platform):
             registration.try_again(platform)
     reread()
+
+
+@shared_task(name="parties.send_letters")
+def send_letters() -> None:
+    """Send the letters that are due."""
+    letters.send_due()
 
 
 @shared_task(name="parties.forget_exchanges")

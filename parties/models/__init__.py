@@ -4,6 +4,7 @@ from parties.models.deliveries import Delivery, Tally
 from parties.models.errands import Errand, FarPage
 from parties.models.inspections import Inspection
 from parties.models.journal import Exchange, Quirk
+from parties.models.letters import Letter
 from parties.models.network import (
     Dialect,
     Endpoint,
@@ -15,10 +16,13 @@ from parties.models.network import (
     RoleQuerySet,
 )
 from parties.models.owned import ClientInfo, OwnedObject, OwnedObjectQuerySet
-from parties.models.people import User, UserManager
+from parties.models.people import Access, Invitation, Membership, User, UserManager
 from parties.models.pulls import Pull
+from parties.models.trail import NOTHING, TrailEntry, TrailHead
 
 __all__ = [
+    "NOTHING",
+    "Access",
     "ClientInfo",
     "Delivery",
     "Dialect",
@@ -27,7 +31,10 @@ __all__ = [
     "Exchange",
     "FarPage",
     "Inspection",
+    "Invitation",
     "Key",
+    "Letter",
+    "Membership",
     "OwnedObject",
     "OwnedObjectQuerySet",
     "Party",
@@ -38,6 +45,8 @@ __all__ = [
     "Role",
     "RoleQuerySet",
     "Tally",
+    "TrailEntry",
+    "TrailHead",
     "User",
     "UserManager",
 ]
