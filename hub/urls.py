@@ -1,9 +1,12 @@
 """What is mounted where; apps are named in strings only."""
 
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import include, path, re_path, register_converter
 
 from hub import health, pages, scraping, styleguide
+from hub.portal import PartyCode
+
+register_converter(PartyCode, "party")
 
 handler500 = "hub.pages.server_error"
 
@@ -16,6 +19,7 @@ urlpatterns = [
     re_path(r"^ocpi/", include("cdrs.urls")),
     re_path(r"^ocpi/?", include("parties.urls")),  # last: it answers for what is not there
     path("styleguide/", styleguide.styleguide, name="styleguide"),
+    path("app/", include("cdrs.portal_urls")),
     path("app/", include("parties.people.urls")),
     path("health/live", health.live, name="live"),
     path("health/ready", health.ready, name="ready"),

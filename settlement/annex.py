@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -11,9 +12,10 @@ from django.db.models.functions import Collate
 
 from cdrs.models import Cdr, CdrQuerySet, Period
 from hub.ocpi import times
-from hub.spreadsheets import safe
 from parties.models import Party
 from settlement.models import DocumentLine
+
+FORMULA = re.compile("[\\s'\"]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 class Row(NamedTuple):
@@ -81,3 +83,8 @@ def _row(facts: dict[str, Any]) -> Row:
         country=safe(facts["country"]),
         credit="yes" if credit else "no",
     )
+
+
+def safe(text: str) -> str:
+    """Mark a text that a spreadsheet could execute with an apostrophe in front."""
+    return f"'{text}" if FORMULA.match(text) else text

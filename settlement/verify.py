@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from cdrs.models import Cdr, Period
 from hub.money import rounded
-from hub.spreadsheets import safe
 from parties.models import Party
+from settlement.annex import safe
 from settlement.models import Document, DocumentFile, Series
 from settlement.models.documents import Kind
 from settlement.snapshot import code_of

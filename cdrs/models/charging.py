@@ -22,6 +22,11 @@ from parties.models import OwnedObject, OwnedObjectQuerySet, Party, Role, RoleQu
 
 BARE_CONTRACT = Upper(Replace(Replace("contract_id", models.Value("-")), models.Value("*")))
 
+EXPLORED = (
+    *("month", "period", "state", "complete", "credit_of"),
+    *("currency", "country", "energy_kwh", "total_excl_vat"),
+)
+
 
 class Token(OwnedObject):
     """What a driver is recognised by; belongs to an eMSP. Identity includes the type."""
@@ -291,6 +296,13 @@ class Cdr(Stateful, OwnedObject):
             ),
             models.Index(fields=["emsp", "last_updated"], name="cdr_by_time"),
             models.Index(fields=["emsp", "received_at"], name="cdr_by_receipt"),
+            # the portal's explorer: pages, and sums of whatever is filtered, by the index alone
+            models.Index(
+                fields=["owner", "ended_at", "id"], include=["emsp", *EXPLORED], name="cdr_sold"
+            ),
+            models.Index(
+                fields=["emsp", "ended_at", "id"], include=["owner", *EXPLORED], name="cdr_bought"
+            ),
         ]
 
     @property

@@ -147,6 +147,8 @@ class Link(NamedTuple):
 
 LINKS = (
     Link(_("Home"), "portal_home", Area.CDRS, "home"),
+    Link(_("CDRs"), "portal_cdrs", Area.CDRS, "list"),
+    Link(_("Held CDRs"), "portal_held", Area.CDRS, "pause"),
     Link(_("People"), "portal_people", Area.PEOPLE, "people"),
     Link(_("Audit trail"), "portal_trail", Area.TRAIL, "trail"),
 )

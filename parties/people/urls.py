@@ -1,12 +1,9 @@
 """The portal: the way in, and the pages about people. Other apps add theirs beside it."""
 
 from allauth.account import views as accounts
-from django.urls import include, path, re_path, register_converter
+from django.urls import include, path, re_path
 
-from hub.portal import PartyCode
 from parties.people import pages
-
-register_converter(PartyCode, "party")
 
 entrance = [
     path("login/", accounts.login, name="account_login"),

@@ -19,8 +19,8 @@ for (const select of document.querySelectorAll("form.filters select")) {
 
 /** Empty filters need not stand in the address. */
 for (const form of document.querySelectorAll("form.filters")) {
-  form.addEventListener("submit", () => {
-    for (const field of form.elements) if (field.name && !field.value) field.disabled = true;
+  form.addEventListener("formdata", ({ formData }) => {
+    for (const [name, value] of [...formData]) if (!value) formData.delete(name);
   });
 }
 

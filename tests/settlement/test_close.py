@@ -10,8 +10,8 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from cdrs.models import Cdr, Period
-from hub.spreadsheets import safe
 from settlement import clearing, rendering
+from settlement.annex import safe
 from settlement.models import Cell, CloseRun, Document, LegalEntity
 from settlement.verify import differences
 from tests.settlement import factory
