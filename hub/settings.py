@@ -158,8 +158,8 @@ MFA_TOTP_ISSUER = HUB_NAME
 MFA_REQUIRED = not SANDBOX  # of owners and finance in the portal, and of everybody at the admin
 
 # The portal: what the apps have to say on its first page (names only)
-PORTAL_NEEDS = ["parties.people.needs.of"]
-PORTAL_CARDS = ["cdrs.cards.of", "parties.people.cards.of"]
+PORTAL_NEEDS = ["parties.people.needs.of", "settlement.needs.of"]
+PORTAL_CARDS = ["cdrs.cards.of", "settlement.cards.of", "parties.people.cards.of"]
 EXPORT_ROWS = 200_000  # in one file: more are taken month by month
 
 # Letters: to files in DATA_DIR/mail unless EMAIL_URL or EMAIL_HOST say where

@@ -19,6 +19,7 @@ urlpatterns = [
     re_path(r"^ocpi/", include("cdrs.urls")),
     re_path(r"^ocpi/?", include("parties.urls")),  # last: it answers for what is not there
     path("styleguide/", styleguide.styleguide, name="styleguide"),
+    path("app/", include("settlement.portal_urls")),
     path("app/", include("cdrs.portal_urls")),
     path("app/", include("parties.people.urls")),
     path("health/live", health.live, name="live"),

@@ -22,7 +22,8 @@ from hub.ocpi.messages import Address
 from hub.supervisor import demo_file, sandbox_port
 from locations.models import Location
 from parties import invitations
-from parties.models import Party, Platform
+from parties.models import Access, Party, Platform
+from parties.people import granting
 from settlement import clearing, joining, staff
 from settlement.models import Document, DocumentFile
 
@@ -122,18 +123,33 @@ def _known(partners: list[Partner]) -> int:
 def _announce(partners: list[Partner]) -> None:
     """Make the login and write down what to try next, for whoever starts the hub."""
     _, password = staff.grant(LOGIN, staff.ADMIN)
+    logins = list(_logins(partners))
     path = demo_file()
     draft = path.with_suffix(".draft")
     draft.touch(mode=0o600)
-    draft.write_text(json.dumps({"lines": list(_lines(partners, password))}, indent=1))
+    draft.write_text(json.dumps({"lines": list(_lines(partners, password, logins))}, indent=1))
     os.replace(draft, path)
 
 
-def _lines(partners: list[Partner], password: str) -> Iterator[str]:
+def _logins(partners: list[Partner]) -> Iterator[tuple[str, str, str]]:
+    """Make an owner for one CPO and one eMSP: party, address and password of each."""
+    for role in ("CPO", "EMSP"):
+        partner = next(partner for partner in partners if partner["role"] == role)
+        country_code, party_id = partner["country_code"], partner["party_id"]
+        email = f"owner@{country_code}-{party_id}.demo.example".lower()
+        person, password = granting.grant(email, country_code, party_id, Access.OWNER)
+        yield f"{country_code}-{party_id}", person.email, password
+
+
+def _lines(
+    partners: list[Partner], password: str, logins: list[tuple[str, str, str]]
+) -> Iterator[str]:
     base = settings.HUB_BASE_URL
     emsp = next(partner for partner in partners if partner["role"] == "EMSP")
     yield f"  developer hub   {base}/"
     yield f"  admin           {base}/admin/   {LOGIN} / {password}"
+    for code, email, secret in logins:
+        yield f"  portal {code:8} {base}/app/{code}/   {email} / {secret}"
     for file in DocumentFile.objects.filter(kind=DocumentFile.Kind.PDF).order_by("pk")[:1]:
         path = f"/admin/settlement/document/{file.document_id}/files/pdf"
         yield f"  last month      {base}{path}   ({file.name})"

@@ -90,7 +90,7 @@ def hold_and_release(period: Period, *, issued_on: dt.date) -> tuple[int, int]:
     """
     terms = Terms(issued_on)
     released = _release(period, terms, Q(credit_of=None))
-    released += _release(period, terms, _original_in(period))
+    released += _release(period, terms, original_in(period))
     return _hold_trades(period, terms) + _hold_stray_credits(period), released
 
 
@@ -105,7 +105,7 @@ def _hold_trades(period: Period, terms: Terms) -> int:
 
 def _hold_stray_credits(period: Period) -> int:
     """Hold credits whose original is not settled beside them: those need a credit note."""
-    stray = Cdr.objects.billable(period).exclude(Q(credit_of=None) | _original_in(period))
+    stray = Cdr.objects.billable(period).exclude(Q(credit_of=None) | original_in(period))
     return _hold(stray, {STRAY_CREDIT: "the CDR it credits is not settled in the same month"})
 
 
@@ -123,7 +123,7 @@ def _hold(cdrs: CdrQuerySet, reasons: dict[str, str]) -> int:
 
 
 def _release(period: Period, terms: Terms, which: Q) -> int:
-    ready = _held_for_configuration(period).filter(which)
+    ready = held_for_configuration(period).filter(which)
     trades = [trade for trade in _trades(ready) if not terms.obstacles(trade)]
     return sum(_accept(ready.filter(**trade._asdict()), period) for trade in trades)
 
@@ -136,7 +136,7 @@ def _accept(held: CdrQuerySet, period: Period) -> int:
     return Cdr.objects.filter(pk__in=chosen).update(state=Cdr.State.ACCEPTED, period=period)
 
 
-def _held_for_configuration(period: Period) -> CdrQuerySet:
+def held_for_configuration(period: Period) -> CdrQuerySet:
     """Keep held CDRs that only we stand in the way of, and whose own month is not open any more."""
     holding = Finding.objects.filter(
         cdr=OuterRef("pk"), severity=Finding.Severity.HOLD, cleared_at=None
@@ -150,7 +150,7 @@ def _held_for_configuration(period: Period) -> CdrQuerySet:
     )
 
 
-def _original_in(period: Period) -> Q:
+def original_in(period: Period) -> Q:
     """Keep credits whose original is settled in the cell beside theirs.
 
     Credits then never exceed supplies, not even by rounding, and no document can be negative.

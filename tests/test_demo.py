@@ -50,6 +50,16 @@ def test_what_is_announced_works(shown: RunningHub) -> None:
     site.post(f"{shown.url}/admin/login/", form, timeout=10)
     pdf = next(word for word in text.split() if word.endswith("/files/pdf"))
     assert site.get(pdf, timeout=10).content.startswith(b"%PDF-")
+    for line in (line for line in lines if line.startswith("  portal")):
+        url, email, _, password = line.split()[2:]
+        person = requests.Session()
+        form = {"login": email, "password": password, "next": url.removeprefix(shown.url)}
+        person.get(f"{shown.url}/app/account/login/", timeout=10)
+        form["csrfmiddlewaretoken"] = person.cookies["csrftoken"]
+        answer = person.post(f"{shown.url}/app/account/login/", form, timeout=10)
+        assert (answer.status_code, answer.url) == (200, url)
+        assert "Needs you" in answer.text
+        assert person.get(f"{url}cdrs/", timeout=10).text.count("/cdrs/") > 50
     token, url = text.split("Authorization: Token ")[1].replace('"', "").split()
     answer = requests.get(url, headers={"Authorization": f"Token {token}"}, timeout=10).json()
     assert len(answer["data"]) == 1

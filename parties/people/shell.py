@@ -149,6 +149,8 @@ LINKS = (
     Link(_("Home"), "portal_home", Area.CDRS, "home"),
     Link(_("CDRs"), "portal_cdrs", Area.CDRS, "list"),
     Link(_("Held CDRs"), "portal_held", Area.CDRS, "pause"),
+    Link(_("Month preview"), "portal_preview", Area.PAPERS, "clock"),
+    Link(_("Documents"), "portal_documents", Area.PAPERS, "paper"),
     Link(_("People"), "portal_people", Area.PEOPLE, "people"),
     Link(_("Audit trail"), "portal_trail", Area.TRAIL, "trail"),
 )

@@ -1,0 +1,16 @@
+"""The portal's pages about money."""
+
+from django.urls import path
+
+from settlement import pages
+
+urlpatterns = [
+    path("<party:code>/preview/", pages.preview, name="portal_preview"),
+    path("<party:code>/documents/", pages.documents, name="portal_documents"),
+    path("<party:code>/documents/<int:document_id>/", pages.document, name="portal_document"),
+    path(
+        "<party:code>/documents/<int:document_id>/files/<str:kind>",
+        pages.document_file,
+        name="portal_document_file",
+    ),
+]
