@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 
 from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
@@ -217,6 +218,7 @@ def _enlisted(request: HttpRequest, found: Invitation) -> HttpResponse:
     told = form.cleaned_data
     person = inviting.enlist(found, told["name"], told["password"], request)
     get_adapter(request).login(request, person)
+    record_authentication(request, person, method="password")
     trail.note_everywhere(person, "logged_in", request)
     return HttpResponseRedirect(f"/app/{code_of(found.party)}/")
 

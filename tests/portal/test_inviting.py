@@ -40,6 +40,7 @@ def test_an_owner_invites_and_somebody_new_comes_in(owner):
     again = visitor(place.person, NEW["password"])
     assert again.get("/app/NL-CPO/").status_code == 200
     assert newcomer.get("/app/NL-CPO/people/").status_code == 404
+    assert newcomer.get("/app/account/2fa/totp/activate/").status_code == 200  # asks nothing again
 
 
 def test_the_link_works_once(owner):
