@@ -1,15 +1,16 @@
 """The nouns of the clearing house."""
 
 from settlement.models.agreements import LegalEntity, SelfBillingAgreement, VatRule
+from settlement.models.cells import Cell
 from settlement.models.closing import CloseRun
 from settlement.models.documents import (
-    Cell,
     Document,
     DocumentFile,
     DocumentLine,
     DocumentTax,
     Series,
 )
+from settlement.models.fees import Fee
 
 __all__ = [
     "Cell",
@@ -18,6 +19,7 @@ __all__ = [
     "DocumentFile",
     "DocumentLine",
     "DocumentTax",
+    "Fee",
     "LegalEntity",
     "SelfBillingAgreement",
     "Series",

@@ -1,4 +1,4 @@
-"""Paper: settlement cells, and the documents that bill them."""
+"""Paper: the documents that bill settlement cells."""
 
 from decimal import Decimal
 from typing import ClassVar
@@ -13,6 +13,7 @@ from hub.fields import ExactJSONField
 from hub.money import minor_unit
 from parties.models import Party
 from settlement.models.agreements import LegalEntity, VatRule
+from settlement.models.cells import Cell
 
 
 class Kind(models.TextChoices):
@@ -20,49 +21,6 @@ class Kind(models.TextChoices):
 
     SELF_BILLING = "self_billing_invoice", _("self-billing invoice")
     STATEMENT = "emsp_statement", _("eMSP statement")
-
-
-class Cell(models.Model):
-    """Everything that one CPO supplied to one eMSP in one month, country and currency.
-
-    The CPO's line and the eMSP's line are this same cell. `total` is the exact sum of its CDRs,
-    `net` is that sum rounded half up, once. Energy taken back by credits counts negative.
-    """
-
-    period = models.ForeignKey(Period, on_delete=models.PROTECT, related_name="cells")
-    supply_month = models.DateField(_("month of supply"))
-    cpo = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="+")
-    emsp = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="+")
-    country = models.CharField(_("country of supply"), max_length=2, blank=True)
-    currency = models.CharField(_("currency"), max_length=3)
-    credit = models.BooleanField(_("credit"))
-    cdr_count = models.PositiveIntegerField(_("CDRs"))
-    energy_kwh = models.DecimalField(_("energy (kWh)"), max_digits=18, decimal_places=4)
-    total = models.DecimalField(_("exact total"), max_digits=18, decimal_places=4)
-    decimals = models.PositiveSmallIntegerField(_("decimals of the currency"))
-    net = models.DecimalField(_("net"), max_digits=18, decimal_places=4)
-
-    class Meta:
-        verbose_name = _("settlement cell")
-        verbose_name_plural = _("settlement cells")
-        ordering = ["cpo", "currency", "emsp", "supply_month", "country", "credit"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["period", "cpo", "currency", "emsp", "supply_month", "country", "credit"],
-                name="one_cell_per_key",
-            ),
-            models.CheckConstraint(
-                condition=Q(net=models.Func("total", "decimals", function="round")),
-                name="cell_net_is_its_total_rounded",
-            ),
-            models.CheckConstraint(
-                condition=Q(decimals__lte=4, cdr_count__gt=0), name="cell_is_not_empty"
-            ),
-        ]
-        indexes = [models.Index(fields=["period", "emsp", "currency"], name="cell_of_emsp")]
-
-    def __str__(self) -> str:
-        return f"{self.cpo} → {self.emsp}, {self.supply_month:%Y-%m}, {self.net} {self.currency}"
 
 
 class Series(models.Model):
