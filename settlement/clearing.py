@@ -19,7 +19,7 @@ from cdrs.periods import month_of
 from hub.money import minor_unit
 from settlement import holding, issuing, rendering
 from settlement.calendar import closable_from, due_at
-from settlement.models import Cell, CloseRun, Document, DocumentFile, DocumentLine
+from settlement.models import Cell, CloseRun, Document, DocumentLine
 from settlement.snapshot import code_of
 
 logger = logging.getLogger(__name__)
@@ -193,16 +193,16 @@ def _refuse_negative(period: Period, role: str) -> None:
 
 
 def _unbilled(period: Period) -> bool:
-    """Tell whether a cell still lacks its line on either side."""
+    """Tell whether a cell still lacks its line on either side, or a fee its own."""
     sides = DocumentLine.Side.values
     lines = DocumentLine.objects.filter(cell=OuterRef("pk"))
-    return any(period.cells.exclude(Exists(lines.filter(side=side))).exists() for side in sides)
+    cells = any(period.cells.exclude(Exists(lines.filter(side=side))).exists() for side in sides)
+    return cells or period.fees.filter(line=None).exists()
 
 
 def _unfiled(period: Period) -> bool:
     """Tell whether a document still lacks a file."""
-    documents = Document.objects.filter(period=period)
-    return any(documents.lacking(kind).exists() for kind in DocumentFile.Kind.values)
+    return Document.objects.filter(period=period).unfinished().exists()
 
 
 def _in_short(document: Document) -> dict[str, Any]:

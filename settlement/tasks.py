@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from cdrs.models import Period
 from settlement import clearing, inspecting, rendering
-from settlement.models import Document, DocumentFile
+from settlement.models import Document
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def render(document_id: int) -> None:
 
 @shared_task(name="settlement.render_missing")
 def render_missing() -> None:
-    """Render what an interrupted close has left without a PDF, and close those months."""
+    """Render what an interrupted close has left without its files, and close those months."""
     rendering.render_missing()
     for period in Period.objects.filter(state=Period.State.FROZEN):
         clearing.finish(period)
@@ -52,6 +52,6 @@ def inspect() -> None:
 def _settle(period: Period) -> None:
     """Issue the documents here, and spread the rendering over the workers."""
     clearing.settle(period, now=timezone.now())
-    for document in period.documents.lacking(DocumentFile.Kind.PDF).only("pk"):
+    for document in period.documents.unfinished().only("pk"):
         render.delay(document.pk)
     clearing.finish(period)

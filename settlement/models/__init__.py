@@ -8,6 +8,7 @@ from settlement.models.documents import (
     DocumentFile,
     DocumentLine,
     DocumentTax,
+    LegalChannel,
     Series,
 )
 from settlement.models.fees import Fee
@@ -20,6 +21,7 @@ __all__ = [
     "DocumentLine",
     "DocumentTax",
     "Fee",
+    "LegalChannel",
     "LegalEntity",
     "SelfBillingAgreement",
     "Series",

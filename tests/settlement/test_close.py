@@ -166,7 +166,7 @@ def test_a_close_ends_with_everything_filed_and_every_cdr_on_both_sides() -> Non
     period = close()
     assert (period.state, period.close_run.step) == ("closed", CloseRun.Step.DONE)
     assert period.closed_at >= period.frozen_at
-    assert {d.files.count() for d in period.documents.all()} == {2}
+    assert {d.files.count() for d in period.documents.all()} == {5}
     assert sorted(Cell.objects.get().lines.values_list("side", flat=True)) == ["AP", "AR"]
     assert differences(period) == []
 
@@ -183,7 +183,7 @@ def test_a_second_rendering_is_a_no_op() -> None:
     factory.cdr(factory.cpo(), factory.emsp())
     close()
     assert rendering.render(document("FR-ABC").pk) is False
-    assert document("FR-ABC").files.count() == 2
+    assert document("FR-ABC").files.count() == 5
 
 
 def test_a_resumed_close_keeps_the_day_of_issue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_close_period_tells_what_it_did() -> None:
             },
             {
                 "number": f"OCN-S-DEEMP-{timezone.localdate().year}-000001",
-                "kind": "emsp_statement",
+                "kind": "emsp_invoice",
                 "party": "DE-EMP",
                 "currency": "EUR",
                 "net": "335.00",

@@ -85,8 +85,8 @@ def test_killed_at_any_statement_and_repeated_it_gives_the_same(transactional_db
 
 FIGURES = [
     ("self_billing_invoice", "NL-AAA", "EUR", "2.35", "0.49", "2.84"),
-    ("emsp_statement", "DE-EMP", "EUR", "1.01", "0.00", "1.01"),
-    ("emsp_statement", "NL-EMP", "EUR", "1.34", "0.28", "1.62"),
+    ("emsp_invoice", "DE-EMP", "EUR", "1.01", "0.00", "1.01"),
+    ("emsp_invoice", "NL-EMP", "EUR", "1.34", "0.28", "1.62"),
 ]
 
 

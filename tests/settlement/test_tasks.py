@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from cdrs.models import Period
 from hub.celery import app
-from settlement import clearing, issuing, tasks
+from settlement import billing, clearing, tasks
 from settlement.models import Document, DocumentFile
 from settlement.models.documents import Kind
 from tests.settlement import factory
@@ -83,7 +83,7 @@ def test_a_month_is_not_closed_while_documents_are_still_to_be_issued(
     factory.cdr(factory.cpo(), factory.emsp())
     period = Period.objects.get()
     with monkeypatch.context() as killed:
-        killed.setitem(issuing.ROLES, Kind.STATEMENT, None)
+        killed.setitem(billing.ROLES, Kind.INVOICE, None)
         with pytest.raises(TypeError):
             clearing.settle(period, now=CLOSING)
     tasks.render_missing()
@@ -100,15 +100,15 @@ def test_one_document_that_cannot_be_rendered_does_not_stop_the_others(
     factory.cdr(factory.cpo(), factory.emsp())
     period = Period.objects.get()
     clearing.settle(period, now=CLOSING)
-    monkeypatch.setattr("settlement.rendering.render_pdf", _only_statements)
+    monkeypatch.setattr("settlement.rendering.render_pdf", _only_invoices)
     tasks.render_missing()
-    assert DocumentFile.objects.get(kind="pdf").document.kind == "emsp_statement"
+    assert DocumentFile.objects.get(kind="pdf").document.kind == "emsp_invoice"
     period.refresh_from_db()
     assert period.state == "frozen"
 
 
-def _only_statements(snapshot: dict[str, str]) -> bytes:
-    if snapshot["kind"] != "emsp_statement":
+def _only_invoices(snapshot: dict[str, str], xml: bytes) -> bytes:
+    if snapshot["kind"] != "emsp_invoice":
         raise RuntimeError("no ink")
     return b"%PDF-"
 
