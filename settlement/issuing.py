@@ -106,7 +106,7 @@ def _prefix(kind: Kind, party: Party, issued_on: dt.date) -> str:
 def _bill(run: CloseRun, kind: Kind, party: Party, currency: str, number: str) -> Bill:
     ends = _entity(party), _entity(None)
     supplier, customer = ends if kind == Kind.SELF_BILLING else ends[::-1]
-    rule_of = cache(partial(_rule, supplier.country, customer.country))
+    rule_of = cache(partial(_rule, supplier, customer))
     role, other = ROLES[kind]
     cells = Cell.objects.filter(period=run.period, currency=currency, **{role: party})
     ordered = cells.select_related(other).order_by(
@@ -120,7 +120,10 @@ def _bill(run: CloseRun, kind: Kind, party: Party, currency: str, number: str) -
         currency=currency,
         supplier=supplier,
         customer=customer,
-        lines=[Line(cell, getattr(cell, other), rule_of(cell.supply_month)) for cell in ordered],
+        lines=[
+            Line(cell, getattr(cell, other), rule_of(cell.supply_month, cell.country))
+            for cell in ordered
+        ],
     )
 
 
@@ -131,10 +134,11 @@ def _entity(party: Party | None) -> LegalEntity:
     return entity
 
 
-def _rule(supplier: str, customer: str, month: dt.date) -> VatRule:
-    rule = VatRule.objects.applying(supplier, customer, last_day(month))
+def _rule(supplier: LegalEntity, customer: LegalEntity, month: dt.date, country: str) -> VatRule:
+    rule = VatRule.objects.between(supplier, customer, last_day(month), country)
     if rule is None:
-        raise CannotIssue(f"no VAT rule from {supplier} to {customer} in {month:%Y-%m}")
+        ends = f"{supplier.country} to {customer.country}"
+        raise CannotIssue(f"no VAT rule from {ends} in {month:%Y-%m}")
     return rule
 
 
