@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.db import Error, connection, transaction
+from django.db import Error, IntegrityError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -183,30 +183,16 @@ def _freeze(period: Period, now: dt.datetime, by_hand: bool) -> bool:
     if not by_hand and now < days.freeze_at:
         return False
     planned = timezone.localdate(now if by_hand else max(now, days.issue_by))
-    freezing.freeze(period, now, issue_on=planned)
+    try:
+        freezing.freeze(period, now, issue_on=planned)
+    except freezing.CannotFreeze as error:
+        raise CannotClose(str(error)) from error
     return True
 
 
-def _add_up(period: Period, now: dt.datetime, by_hand: bool) -> bool:
-    """Make the cells, once, and publish the statements. Raises CannotClose."""
-    run = CloseRun.objects.get(period=period)
-    if run.step == CloseRun.Step.FROZEN:
-        _make_cells(period, run)
+def _publish(period: Period, now: dt.datetime, by_hand: bool) -> bool:
     statements.publish(period, now)
     return True
-
-
-@transaction.atomic
-def _make_cells(period: Period, run: CloseRun) -> None:
-    """Make cells and fees, and compare them with what was frozen."""
-    aggregating.add_up(period)
-    if aggregating.sums() != run.sums:
-        raise CannotClose(f"{period} holds {aggregating.sums()}, frozen was {run.sums}")
-    aggregating.make_cells(period)
-    if text := aggregating.difference(period):
-        raise CannotClose(text)
-    run.reached(CloseRun.Step.CELLS)
-    logger.info("cells of %s made", period)
 
 
 def _end_statements(period: Period, now: dt.datetime, by_hand: bool) -> bool:
@@ -218,8 +204,16 @@ def _end_statements(period: Period, now: dt.datetime, by_hand: bool) -> bool:
     return True
 
 
-@transaction.atomic
 def _begin_issuing(period: Period, now: dt.datetime) -> None:
+    """Let the database compare the cells with the CDRs once more. Raises CannotClose."""
+    try:
+        _fix_day(period, now)
+    except IntegrityError as error:
+        raise CannotClose(f"{period}: {str(error).splitlines()[0]}") from error
+
+
+@transaction.atomic
+def _fix_day(period: Period, now: dt.datetime) -> None:
     """Fix the day of issue; from here nothing is revised any more. Raises CannotClose."""
     locked = Period.objects.select_for_update().get(pk=period.pk)
     if locked.state != State.STATEMENT:
@@ -251,7 +245,7 @@ def _issue(period: Period, now: dt.datetime, by_hand: bool) -> bool:
 STEPS: Mapping[str, Callable[[Period, dt.datetime, bool], bool]] = {
     State.OPEN: _begin_grace,
     State.GRACE: _freeze,
-    State.FROZEN: _add_up,
+    State.FROZEN: _publish,
     State.STATEMENT: _end_statements,
     State.ISSUING: _issue,
 }

@@ -39,13 +39,14 @@ from django.utils.translation import gettext_lazy as _
 from cdrs.models import Cdr, Period
 from hub import charts
 from hub.readonly import ReadOnlyAdmin
-from settlement import clearing, tasks
+from settlement import clearing, preflight, tasks
 from settlement.calendar import closable_from, schedule
 from settlement.models import Cell, CloseRun, DocumentFile, DocumentLine
 
 State = Period.State
 MOVING = (State.FROZEN, State.ISSUING, State.ISSUED)  # nobody is waited for
 REFRESH = 5  # seconds
+BEFORE_PAPER = (State.OPEN, State.GRACE, State.FROZEN, State.STATEMENT)
 LARGEST = 10
 COUNT, TEXTS = BigIntegerField(), ArrayField(CharField())
 
@@ -159,6 +160,8 @@ class PeriodAdmin(ReadOnlyAdmin):
             "title": step.name,
             "step": step,
             "period": period,
+            "checks": list(preflight.checks(period)) if period.state in BEFORE_PAPER else [],
+            "ties": preflight.ties(period),
             "blockers": clearing.blockers(period, timezone.now()),
             "closable_from": first,
             "early": period.thawed and timezone.now() < first,
@@ -202,6 +205,8 @@ def cockpit(period: Period) -> dict[str, Any]:
         "quiet": run is not None and timezone.now() - run.heartbeat_at > dt.timedelta(minutes=5),
         "progress": list(_progress(period)),
         "statements": clearing.answers(period),
+        "checks": list(preflight.checks(period)) if period.state in BEFORE_PAPER else [],
+        "ties": preflight.ties(period),
         "blockers": clearing.blockers(period, timezone.now()),
         "next_step": NEXT.get(period.state),
         "largest": pictured,

@@ -4,7 +4,6 @@ import datetime as dt
 import logging
 
 from django.db import transaction
-from django.utils import timezone
 
 from cdrs.models import Period
 from settlement import aggregating, holding
@@ -13,12 +12,17 @@ from settlement.models import CloseRun
 logger = logging.getLogger(__name__)
 
 
+class CannotFreeze(Exception):
+    """The cells are not what the CDRs add up to; nothing was changed."""
+
+
 @transaction.atomic
 def freeze(period: Period, now: dt.datetime, *, issue_on: dt.date) -> None:
-    """Fix what is billed: hold, flip the state, write down what there is; all of it or nothing.
+    """Fix what is billed: hold, flip the state, make cells and fees; all of it or nothing.
 
-    Holds the period's row FOR UPDATE for one pass over its CDRs (about 1 s per million), so writers
-    of this month's CDRs wait and then find it frozen.
+    Holds the period's row FOR UPDATE for two passes over its CDRs (about 2 s per million), so
+    writers of this month's CDRs wait and then find it frozen. Raises CannotFreeze when the cells
+    are not what the CDRs add up to.
     """
     locked = Period.objects.select_for_update().get(pk=period.pk)
     if not locked.thawed:
@@ -29,12 +33,16 @@ def freeze(period: Period, now: dt.datetime, *, issue_on: dt.date) -> None:
     if rolled:
         aggregating.add_up(locked)
     locked.move_to(Period.State.FROZEN, frozen_at=now)
+    aggregating.make_cells(locked)
+    if text := aggregating.difference(locked):
+        raise CannotFreeze(text)
     run = CloseRun.objects.create(
         period=locked,
         issued_on=issue_on,
         rolled=rolled,
         released=released,
         sums=aggregating.sums(),
-        times={CloseRun.Step.FROZEN.value: timezone.now().isoformat()},
     )
+    run.reached(CloseRun.Step.FROZEN)
+    run.reached(CloseRun.Step.CELLS)
     logger.info("%s frozen, %s CDRs moved out, %s in", locked, run.rolled, run.released)

@@ -218,7 +218,7 @@ def test_cells_that_do_not_add_up_stop_the_close(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(aggregating, "CELLS", short)
     with pytest.raises(clearing.CannotClose, match="the cells of 2024-03 hold"):
         close()
-    assert Period.objects.get().state == Period.State.FROZEN
+    assert Period.objects.get().state == Period.State.OPEN
     assert Cell.objects.count() == 0
 
 
@@ -227,8 +227,9 @@ def test_cells_of_something_else_than_what_was_frozen_stop_the_close() -> None:
     freezing.freeze(Period.objects.get(), CLOSING, issue_on=CLOSING.date())
     with tampering():
         Cdr.objects.filter(pk=Cdr.objects.first().pk).update(total_excl_vat="1.0001")
-    with pytest.raises(clearing.CannotClose, match=r"frozen was .*2\.0000"):
+    with pytest.raises(clearing.CannotClose, match="not what the CDRs add up to"):
         close()
+    assert Series.objects.count() == 0
 
 
 def test_a_preview_shows_the_same_figures_and_leaves_no_trace() -> None:
@@ -375,7 +376,6 @@ def test_a_cell_cannot_be_billed_twice_on_one_side() -> None:
 
 def test_a_cell_is_never_rounded_otherwise() -> None:
     factory.cdr(factory.cpo(), factory.emsp())
-    clearing.step(Period.objects.get(), now=CLOSING)
     clearing.step(Period.objects.get(), now=CLOSING)
     cell = Cell.objects.get()
     cell.pk, cell.country, cell.total = None, "XX", Decimal("0.3350")

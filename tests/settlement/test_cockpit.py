@@ -1,6 +1,7 @@
 """The settlement cockpit: where a month is, what blocks it, and one button a step."""
 
 import datetime as dt
+from decimal import Decimal as D
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -11,9 +12,16 @@ from django.urls import reverse
 
 from cdrs.models import Cdr, Period
 from parties.models import User
-from settlement import clearing, tasks
-from settlement.models import Document, LegalEntity, Statement
+from settlement import clearing, preflight, tasks
+from settlement.models import (
+    Agreement,
+    Document,
+    LegalEntity,
+    SelfBillingAgreement,
+    Statement,
+)
 from tests.settlement import factory
+from tests.settlement.conftest import tampering
 from tests.settlement.factory import CLOSING, MONTH
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static")]
@@ -115,6 +123,36 @@ def test_it_shows_how_far_it_has_come_from_the_database_alone(
     for shown in ("6 / 6", "0 / 3", "3 / 3", "statements published", "FR*ABC", "<svg", "<desc"):
         assert shown in text
     assert "3 documents have not got all their files yet" in text
+
+
+def test_what_would_stand_in_the_way_is_checked_before_the_documents(
+    finance: Client, period: Period
+) -> None:
+    def found() -> dict[str, str]:
+        return {check.text: check.against for check in preflight.checks(period)}
+
+    assert set(found().values()) == {""}
+    assert "✗" not in page(finance, period)
+    LegalEntity.objects.filter(party__party_id="ABC").update(city="")
+    LegalEntity.objects.filter(party=None).update(city="")
+    SelfBillingAgreement.objects.filter(supplier__party__party_id="AAA").delete()
+    Agreement.objects.filter(kind="emsp").update(valid_to=MONTH)
+    Period.objects.create(month=dt.date(2024, 2, 1))
+    factory.cdr(*_ends(), state="held")
+    assert list(found().values()) == ["2024-02", "1", "the hub, FR*ABC", "NL*AAA", "DE*EMP"]
+    assert page(finance, period).count("✗") == 5
+
+
+def test_every_currency_ties_out_from_the_cdrs_to_both_sides(
+    finance: Client, period: Period
+) -> None:
+    advance(period, 4)
+    (tie,) = preflight.ties(period)
+    assert tie == ("EUR", D("31.1550"), D("31.1550"), D("31.15"), D("31.15"), D("31.15"))
+    assert tie.difference == 0
+    with tampering():
+        Cdr.objects.filter(pk=Cdr.objects.first().pk).update(total_excl_vat="1.0051")
+    assert "<strong>0.0001</strong>" in page(finance, period)
 
 
 def test_what_blocks_the_next_step_is_said_in_words(finance: Client, period: Period) -> None:
