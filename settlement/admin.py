@@ -1,34 +1,17 @@
-"""The finance desk: months, documents, and the terms they are made on."""
+"""The finance desk: documents and cells; months and terms are in files of their own."""
 
-from typing import Any
+from django.contrib import admin
 
-from django.contrib import admin, messages
-from django.contrib.postgres.expressions import ArraySubquery
-from django.core.exceptions import PermissionDenied
-from django.db.models import CharField, Count, OuterRef, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import Cast, Coalesce, Concat
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
-from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
-
-from cdrs.models import Cdr, Period
 from hub.readonly import ReadOnlyAdmin
 from parties.models import Platform
-from settlement import tasks
-from settlement.calendar import closable_from
+from settlement import answers, cockpit, terms  # noqa: F401 - more desks
 from settlement.connections import ConnectionAdmin
 from settlement.documents_admin import DocumentAdmin, LegalChannelAdmin, SeriesAdmin
 from settlement.models import (
     Cell,
     Document,
     LegalChannel,
-    LegalEntity,
-    SelfBillingAgreement,
     Series,
-    VatRule,
 )
 
 admin.site.register(Document, DocumentAdmin)
@@ -49,140 +32,3 @@ class CellAdmin(ReadOnlyAdmin):
     list_filter = ("period", "currency", "credit", "cpo", "emsp")
     list_select_related = ("period", "cpo", "emsp")
     show_full_result_count = False
-
-
-@admin.register(LegalEntity)
-class LegalEntityAdmin(admin.ModelAdmin[LegalEntity]):
-    """Companies."""
-
-    list_display = ("name", "party", "country", "vat_id", "city", "iban")
-    list_filter = ("country",)
-    list_select_related = ("party",)
-    search_fields = ("name", "vat_id", "party__party_id")
-
-
-@admin.register(SelfBillingAgreement)
-class SelfBillingAgreementAdmin(admin.ModelAdmin[SelfBillingAgreement]):
-    """Self-billing agreements."""
-
-    list_display = ("supplier", "valid_from", "valid_to", "acceptance", "silence_days")
-    list_filter = ("acceptance",)
-    list_select_related = ("supplier",)
-    search_fields = ("supplier__name",)
-
-
-@admin.register(VatRule)
-class VatRuleAdmin(admin.ModelAdmin[VatRule]):
-    """VAT rules."""
-
-    list_display = (
-        *("supplier_country", "customer_country", "category", "rate", "mention"),
-        *("valid_from", "valid_to"),
-    )
-    list_filter = ("category", "supplier_country", "customer_country")
-
-
-@admin.register(Period)
-class PeriodAdmin(ReadOnlyAdmin):
-    """Months: what is in them, and their close."""
-
-    list_display = (
-        *("__str__", "state", "cdrs", "held", "totals"),
-        *("opened_at", "frozen_at", "closed_at"),
-    )
-    list_filter = ("state",)
-    fields = readonly_fields = (
-        *("month", "state", "cdrs", "held", "totals"),
-        *("opened_at", "frozen_at", "closed_at", "close"),
-    )
-    change_form_template = "admin/settlement/period.html"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Period]:
-        """Count and add up in the same query."""
-        rows: QuerySet[Period] = super().get_queryset(request)
-        return rows.select_related("close_run").annotate(
-            cdr_count=Coalesce(_per_period(_settled(), Count("pk")), 0),
-            held_count=Coalesce(_per_period(_held(), Count("pk")), 0),
-            currency_totals=ArraySubquery(_totals()),
-        )
-
-    def get_urls(self) -> list[URLPattern]:
-        """Add the close."""
-        route = path(
-            "<int:period_id>/close",
-            self.admin_site.admin_view(self.close_month),
-            name="settlement_close_period",
-        )
-        return [route, *super().get_urls()]
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
-    ) -> HttpResponse:
-        """Offer the close where it is possible."""
-        period = context["original"]
-        context["may_close"] = period.state == Period.State.OPEN and _may_close(request)
-        return super().render_change_form(request, context, *args, **options)
-
-    def close_month(self, request: HttpRequest, period_id: int) -> HttpResponse:
-        """Ask once more, then have a worker close the month."""
-        if not _may_close(request):
-            raise PermissionDenied
-        period = get_object_or_404(self.get_queryset(request), pk=period_id)
-        if request.method == "POST":
-            return self._closing(request, period)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Close this month"),
-            "period": period,
-            "closable_from": closable_from(period.month),
-            "early": timezone.now() < closable_from(period.month),
-        }
-        return TemplateResponse(request, "admin/settlement/close_period.html", context)
-
-    def _closing(self, request: HttpRequest, period: Period) -> HttpResponse:
-        tasks.close_period.delay(period.pk)
-        self.log_change(request, period, str(_("Close requested.")))
-        self.message_user(request, _("The month is being closed."), messages.SUCCESS)
-        return HttpResponseRedirect(reverse("admin:cdrs_period_change", args=[period.pk]))
-
-    @admin.display(description=_("CDRs"))
-    def cdrs(self, period: Any) -> int:
-        """Return how many CDRs are settled in it."""
-        return int(period.cdr_count)
-
-    @admin.display(description=_("held"))
-    def held(self, period: Any) -> int:
-        """Return how many CDRs of the month are held."""
-        return int(period.held_count)
-
-    @admin.display(description=_("totals excl. VAT"))
-    def totals(self, period: Any) -> str:
-        """Return the exact totals per currency."""
-        return ", ".join(period.currency_totals)
-
-    @admin.display(description=_("close"))
-    def close(self, period: Period) -> str:
-        """Return how far the close has come."""
-        return str(period.close_run) if hasattr(period, "close_run") else "-"
-
-
-def _may_close(request: HttpRequest) -> bool:
-    return request.user.has_perm("settlement.close_period")
-
-
-def _settled() -> QuerySet[Cdr]:
-    return Cdr.objects.filter(period=OuterRef("pk"), state=Cdr.State.ACCEPTED)
-
-
-def _held() -> QuerySet[Cdr]:
-    return Cdr.objects.filter(month=OuterRef("month"), state=Cdr.State.HELD)
-
-
-def _per_period(cdrs: QuerySet[Cdr], what: Count) -> Subquery:
-    return Subquery(cdrs.order_by().values("state").annotate(what=what).values("what"))
-
-
-def _totals() -> QuerySet[Any, Any]:
-    total = Cast(Sum("total_excl_vat"), CharField())
-    grouped = _settled().order_by("currency").values("currency")
-    return grouped.annotate(told=Concat("currency", Value(" "), total)).values("told")

@@ -181,9 +181,13 @@ def _entity(party: Party | None) -> LegalEntity:
 
 def _rule(supplier: LegalEntity, customer: LegalEntity, month: dt.date, country: str) -> Treatment:
     """Return how a supply of a month in a country is taxed; raises CannotIssue without a rule."""
-    ends = supplier.country, customer.country
-    rule = VatRule.objects.applying(*ends, last_day(month))
+    ends, day = (supplier.country, customer.country), last_day(month)
+    if country == ANYWHERE:
+        rule = VatRule.objects.applying(*ends, day)
+    else:
+        rule = VatRule.objects.between(supplier, customer, day, country)
     if rule is None:
         raise CannotIssue(f"no VAT rule from {ends[0]} to {ends[1]} in {month:%Y-%m}")
     note = "; ".join(text for text in (rule.mention, rule.legal_reference) if text)
-    return Treatment(rule.category, rule.rate, rule.mention, note, VATEX.get(rule.category, ""))
+    vatex = rule.vatex or VATEX.get(rule.category, "")
+    return Treatment(rule.category, rule.rate, rule.mention, note, vatex)

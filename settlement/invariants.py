@@ -18,6 +18,9 @@ from parties.invariants import Check
 from settlement.models import Cell, Document, DocumentFile, DocumentLine, Fee, Series
 from settlement.models.documents import NO_HASH, chained, digest_of
 
+FILED = (Period.State.SETTLING, Period.State.CLOSED)
+ISSUED = (Period.State.ISSUED, *FILED)
+
 
 class Breach(NamedTuple):
     """A row that should not be as it is."""
@@ -36,7 +39,7 @@ def breaches() -> list[Breach]:
 
 def cells_hold_every_settled_cdr() -> Iterator[tuple[Any, str]]:
     """The cells of a frozen month add up to its CDRs: count, energy and money, per currency."""
-    for period in Period.objects.exclude(state=Period.State.OPEN):
+    for period in Period.objects.exclude(state__in=Period.THAWED):
         cdrs = Cdr.objects.billable(period).order_by().values("currency")
         energy = Sum("energy_kwh", filter=Q(credit_of=None), default=Decimal())
         back = Sum("energy_kwh", filter=~Q(credit_of=None), default=Decimal())
@@ -52,8 +55,8 @@ def _by_currency(rows: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def closed_months_are_billed_on_both_sides() -> Iterator[tuple[Any, str]]:
-    """Each cell of a closed month stands on one CPO document and one eMSP document."""
-    cells = Cell.objects.filter(period__state=Period.State.CLOSED).select_related("cpo", "emsp")
+    """Each cell of a month that is issued stands on one CPO document and one eMSP document."""
+    cells = Cell.objects.filter(period__state__in=ISSUED).select_related("cpo", "emsp")
     for side in DocumentLine.Side.values:
         line = DocumentLine.objects.filter(cell=OuterRef("pk"), side=side)
         for cell in cells.exclude(Exists(line)):
@@ -105,8 +108,8 @@ def fees_of_closed_months_are_billed() -> Iterator[tuple[Any, str]]:
 
 
 def files_are_whole() -> Iterator[tuple[Any, str]]:
-    """A document of a closed month has its files, and the bytes are those of their digests."""
-    closed = Document.objects.filter(period__state=Period.State.CLOSED)
+    """A document of a settled month has its files, and the bytes are those of their digests."""
+    closed = Document.objects.filter(period__state__in=FILED)
     files = DocumentFile.objects.filter(document=OuterRef("pk"))
     annexed = closed.filter(snapshot__annex__sha256__isnull=False)
     unlisted = annexed.exclude(Exists(files.filter(kind=DocumentFile.Kind.CSV)))

@@ -1,6 +1,12 @@
 """The nouns of the clearing house."""
 
-from settlement.models.agreements import LegalEntity, SelfBillingAgreement, VatRule
+from settlement.models.agreements import (
+    Agreement,
+    LegalEntity,
+    SelfBillingAgreement,
+    TaxRegistration,
+    VatRule,
+)
 from settlement.models.cells import Cell
 from settlement.models.closing import CloseRun
 from settlement.models.documents import (
@@ -12,8 +18,10 @@ from settlement.models.documents import (
     Series,
 )
 from settlement.models.fees import Fee
+from settlement.models.statements import Objection, Statement, StatementLine
 
 __all__ = [
+    "Agreement",
     "Cell",
     "CloseRun",
     "Document",
@@ -23,7 +31,11 @@ __all__ = [
     "Fee",
     "LegalChannel",
     "LegalEntity",
+    "Objection",
     "SelfBillingAgreement",
     "Series",
+    "Statement",
+    "StatementLine",
+    "TaxRegistration",
     "VatRule",
 ]

@@ -177,6 +177,7 @@ def test_overlapping_vat_rules_are_told_on_the_form(finance: Client) -> None:
         {
             "supplier_country": "EU",
             "customer_country": "NL",
+            "supply_country": "*",
             "valid_from": "2024-01-01",
             "category": "AE",
             "rate": "0",

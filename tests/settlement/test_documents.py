@@ -10,7 +10,7 @@ from django.db import Error, IntegrityError, transaction
 
 from cdrs.models import Cdr, Period
 from parties.models import Party
-from settlement import annex, clearing, issuing, rendering
+from settlement import aggregating, annex, clearing, issuing, rendering
 from settlement.einvoice.schemas import CannotValidate
 from settlement.invariants import breaches
 from settlement.models import (
@@ -75,7 +75,7 @@ def frozen_with(*credits: Cdr, month: dt.date = APRIL) -> CloseRun:
 
 
 def issued(run: CloseRun) -> Period:
-    issuing.issue_month(run)
+    clearing.settle(run.period, now=LATER)
     rendering.render_period(run.period)
     clearing.finish(run.period)
     run.period.refresh_from_db()
@@ -313,7 +313,8 @@ def test_a_validator_that_does_not_answer_stops_the_issue(monkeypatch: pytest.Mo
 def test_an_annex_that_lists_other_cdrs_than_the_lines_is_refused() -> None:
     factory.cdrs(2, factory.cpo(), factory.emsp())
     run = frozen(MONTH)
-    clearing._aggregate(run.period)
+    aggregating.add_up(run.period)
+    aggregating.make_cells(run.period)
     with tampering():
         Cdr.objects.filter(pk=Cdr.objects.first().pk).update(state="held", period=None)
     with pytest.raises(issuing.CannotIssue, match="the annex has 1 CDRs, its lines 2"):
