@@ -18,7 +18,7 @@ from django.conf import settings
 
 from cdrs import rules
 from cdrs.facts import Facts
-from cdrs.periods import month_of
+from cdrs.periods import day_of, month_of
 from hub import statements
 from hub.countries import alpha_2
 from parties.models import Party
@@ -88,7 +88,8 @@ SELECT json_strip_nulls(json_build_object(
             'credit', coalesce((o.body->>'credit')::boolean, false),
             'credited', EXISTS (SELECT FROM cdrs_cdr k
                 WHERE k.credit_of_id = o.id AND k.id IS DISTINCT FROM c.pk),
-            'settled', coalesce(p.state <> 'open', false), 'accepted', o.state = 'accepted',
+            'settled', coalesce(p.state NOT IN ('open', 'grace'), false),
+            'accepted', o.state = 'accepted',
             'same_trade', (o.emsp_id, o.country, o.month)
                 IS NOT DISTINCT FROM (c.emsp, c.country, c.month),
             'ended_at', o.ended_at,
@@ -105,12 +106,15 @@ SELECT json_strip_nulls(json_build_object(
         SELECT row_to_json(m) FROM (
             SELECT cdrs, per_kwh, per_kwh_off, kwh, kwh_off, hours, hours_off FROM cdrs_norm
             WHERE owner_id = c.owner AND currency = c.currency) m),
+    'contracted', c.emsp IS NULL OR terms.agreed IS NOT NULL,
     'agreed', coalesce((
-        SELECT json_agg(a.values ORDER BY (a.cpo_id IS NOT NULL)::int
-            + 2 * (a.emsp_id IS NOT NULL)::int)
-        FROM cdrs_ruleparameters a
-        WHERE (a.cpo_id IS NULL OR a.cpo_id = c.owner) AND (a.emsp_id IS NULL OR a.emsp_id = c.emsp)
-            AND a.valid_from <= c.day AND (a.valid_to IS NULL OR a.valid_to > c.day)), '[]'),
+        SELECT json_agg(a.values ORDER BY a.place) FROM (
+            SELECT a.values, (a.cpo_id IS NOT NULL)::int + 2 * (a.emsp_id IS NOT NULL)::int AS place
+            FROM cdrs_ruleparameters a
+            WHERE (a.cpo_id IS NULL OR a.cpo_id = c.owner)
+                AND (a.emsp_id IS NULL OR a.emsp_id = c.emsp)
+                AND a.valid_from <= c.day AND (a.valid_to IS NULL OR a.valid_to > c.day)
+            UNION ALL SELECT terms.agreed, -1 WHERE terms.agreed <> '{{}}') a), '[]'),
     'published', coalesce((
         SELECT json_agg(json_build_object('uid', t.uid, 'since', v.known_from, 'body', v.body)
             ORDER BY named.place)
@@ -129,6 +133,8 @@ FROM jsonb_to_recordset(%s::jsonb) AS c (
     session text, evse text, connector text, location text, token text, token_type text,
     authorized text, reference text, started timestamptz, ended timestamptz, day date,
     energy numeric, currency text, country text, month date, tariffs jsonb)
+CROSS JOIN LATERAL (
+    SELECT cdr_terms(c.owner, c.emsp, c.currency, c.day) AS agreed OFFSET 0) terms
 LEFT JOIN {location} place ON place.owner_id = c.owner AND upper(place.uid) = upper(c.location)
 LEFT JOIN LATERAL (
     SELECT body FROM jsonb_array_elements(place.body->'evses') AS each (body)
@@ -267,7 +273,7 @@ def _row(place: int, candidate: Candidate) -> dict[str, Any]:
         "reference": facts.text("credit_reference_id"),
         "started": facts.started_at,
         "ended": facts.ended_at,
-        "day": facts.started_at.date(),
+        "day": day_of(facts.started_at),
         "energy": facts.energy_kwh,
         "currency": facts.text("currency"),
         "country": alpha_2(facts.text("cdr_location", "country")),

@@ -25,6 +25,7 @@ from parties.models import Party, Role, User
 CHUNK = 200
 SAME = "unchanged"
 NO_CREDIT = frozenset({"credit_reference_unknown", "credit_not_exact", "credited_twice"})
+FOR_PEOPLE = frozenset({"contested"})  # what no rule finds, but people
 _ALONE = "SELECT uid, body, raw FROM cdr_alone(%s::text[], %s::bigint, %s)"
 
 
@@ -222,7 +223,7 @@ def _lacking(cdr: Cdr) -> tuple[str, ...]:
 
 
 def _settled(cdr: Cdr) -> bool:
-    return cdr.period is not None and cdr.period.state != Period.State.OPEN
+    return cdr.period is not None and not cdr.period.thawed
 
 
 def _changes(cdr: Cdr, judgement: Judgement) -> Changes:
@@ -231,7 +232,7 @@ def _changes(cdr: Cdr, judgement: Judgement) -> Changes:
     opened = {item.code: item for item in findings if item.cleared_at is None}
     aside = {item.code for item in findings if item.decision_id is not None}
     found = {item.code: item for item in judgement.findings if item.code not in aside}
-    ours = opened.keys() & rules.by_code().keys()
+    ours = opened.keys() & rules.codes()
     cleared = frozenset(ours - found.keys())
     added = tuple(item for code, item in found.items() if code not in opened)
     left = [item.severity for code, item in opened.items() if code not in cleared]
@@ -350,7 +351,7 @@ def discard(cdr_id: int, person: User, reason: str, now: datetime) -> Decision:
 def may_be_set_aside(code: str) -> bool:
     """Tell whether a person may release what is held for a reason."""
     found = rules.by_code().get(code)
-    return found is not None and not found.final
+    return code in FOR_PEOPLE or (found is not None and not found.final)
 
 
 def _holds(finding: Finding) -> bool:

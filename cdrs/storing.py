@@ -1,8 +1,8 @@
 """A CDR with its findings, its verdict and what is owed of it, written in one statement.
 
-The month is that of the CDR, as long as it is open: its row is locked FOR SHARE by the statement
-itself, so that the freeze waits for us, or we for the freeze and then write nothing. In that case,
-and for the first CDR of a month, `periods` says which month takes the CDR.
+The month is that of the CDR, as long as it takes what comes: its row is locked FOR SHARE by the
+statement itself, so that the freeze waits for us, or we for the freeze and then write nothing. In
+that case, and for the first CDR of a month, `periods` says which month takes the CDR.
 
 Rows are handed over as JSON and made by the server, by the types of its columns.
 """
@@ -71,7 +71,8 @@ def store(arrival: Arrival) -> int:
     values = _values(arrival)
     if arrival.judgement.held:
         return _written(values, None)
-    return _written(values, month) or _written(values, period_for(month, now=now).month)
+    taken = _written(values, month)
+    return taken or _written(values, period_for(month, now=now, arriving=True).month)
 
 
 def _written(values: Mapping[str, Any], month: Any) -> int:
@@ -89,6 +90,7 @@ def _values(arrival: Arrival) -> dict[str, Any]:
         "findings": json.dumps(findings).decode(),
         "verdict": json.dumps({**verdict, "context": Raw(judgement.told)}).decode(),
         "receiver": arrival.receiver.pk if arrival.receiver else None,
+        "now": now,
     }
 
 
@@ -140,7 +142,8 @@ _OWED = delivery.DEBT.format(
 )
 _STORE = f"""
     WITH month AS MATERIALIZED (
-        SELECT id FROM cdrs_period WHERE month = %(month)s::date AND state = 'open' FOR SHARE
+        SELECT id FROM cdrs_period WHERE month = %(month)s::date AND (state = 'open'
+            OR state = 'grace' AND grace_until > %(now)s::timestamptz) FOR SHARE
     ), cdr AS (
         INSERT INTO cdrs_cdr (period_id, {_listed(_CDR)})
         SELECT month.id, {_listed(_CDR, "told")}

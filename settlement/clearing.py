@@ -1,42 +1,34 @@
-"""Close a month: hold, freeze, aggregate, issue, render. Safe to kill anywhere and to repeat.
+"""Close a month: freeze, add up, have it approved, issue, render, settle.
 
-Each step is one transaction or a loop over them that skips what is done, so whoever resumes gets
-the documents, numbers and dates that an undisturbed close would have given.
+The state of the period says what is next. Each step is one transaction, or a loop over them that
+skips what is done, so a close may be killed anywhere: whoever goes on gets the documents, numbers
+and dates that an undisturbed close would have given. Beat goes on by the calendar; by hand a month
+is closed to the end at once, and silence then approves what nobody has answered.
 """
 
 import datetime as dt
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.db import Error, connection, transaction
-from django.db.models import Count, Exists, OuterRef, Sum
+from django.db import Error, IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from cdrs.models import Cdr, Period
 from cdrs.periods import month_of
-from hub.money import minor_unit
-from settlement import holding, issuing, rendering
-from settlement.calendar import closable_from, due_at
-from settlement.models import Cell, CloseRun, Document, DocumentFile, DocumentLine
+from hub.states import WrongState
+from settlement import aggregating, freezing, holding, issuing, rendering, statements
+from settlement.calendar import closable_from, schedule
+from settlement.models import CloseRun, Document, DocumentLine, Statement
+from settlement.pdf import render_pdf
 from settlement.snapshot import code_of
 
 logger = logging.getLogger(__name__)
 
 LOCK_CLASS = 0x434C  # of pg_advisory_lock(class, period)
-
-CELLS = """
-INSERT INTO settlement_cell (period_id, supply_month, cpo_id, emsp_id, country, currency, credit,
-    cdr_count, energy_kwh, total, decimals, net)
-SELECT period_id, month, owner_id, emsp_id, country, currency, credit_of_id IS NOT NULL,
-    count(*), sum(CASE WHEN credit_of_id IS NULL THEN energy_kwh ELSE -energy_kwh END),
-    sum(total_excl_vat), decimals, round(sum(total_excl_vat), decimals)
-FROM cdrs_cdr JOIN unnest(%s::text[], %s::integer[]) AS unit (currency, decimals) USING (currency)
-WHERE period_id = %s AND state = 'accepted'
-GROUP BY period_id, month, owner_id, emsp_id, country, currency, credit_of_id IS NOT NULL, decimals
-ON CONFLICT DO NOTHING
-"""
+State = Period.State
 
 
 class CannotClose(Exception):
@@ -46,8 +38,9 @@ class CannotClose(Exception):
 def close(month: dt.date, *, now: dt.datetime, force: bool = False) -> Period:
     """Close a month to the end, or finish what an earlier close has left, and return its period.
 
-    Raises CannotClose before the calendar allows it (unless forced) and when a document would be
-    negative, CannotIssue when one lacks what it legally needs.
+    Silence approves what nobody has answered by then. Raises CannotClose before the calendar allows
+    it (unless forced) and when a document would be negative, CannotIssue when one lacks what it
+    legally needs.
     """
     period = _closable(month, now, force)
     settle(period, now=now)
@@ -62,59 +55,216 @@ def preview(month: dt.date, *, now: dt.datetime) -> dict[str, Any]:
 
     Does the work in a transaction and rolls it back, so CDRs of that month wait for it.
     """
-    with transaction.atomic():
-        period = _closable(month, now, force=True)
-        settle(period, now=now)
-        connection.check_constraints()
+    with _tried(month, now) as period:
         found = report(period)
-        transaction.set_rollback(True)
     return found | {"documents": [paper | {"number": None} for paper in found["documents"]]}
 
 
+def sample(month: dt.date, codes: Collection[str], *, now: dt.datetime) -> dict[str, bytes]:
+    """Return draft PDFs of the documents that some parties (CC-PID) would get; nothing is kept."""
+    with _tried(month, now) as period:
+        documents = period.documents.select_related("party").order_by("pk")
+        drafts = [paper for paper in documents if code_of(paper.party) in codes]
+    return {f"DRAFT-{n}-{code_of(d.party)}.pdf": draft(d) for n, d in enumerate(drafts, start=1)}
+
+
+def draft(document: Document) -> bytes:
+    """Return the PDF of a document that has no number and binds nobody."""
+    return render_pdf(document.snapshot | {"number": "DRAFT"})
+
+
 def report(period: Period) -> dict[str, Any]:
-    """Say what came of a month: its state, its documents, and what was left out."""
+    """Say what came of a month: its state, its documents, and what was left out.
+
+    `status` is closed when the close has come to its end, `state` is exactly where the month is.
+    """
     period.refresh_from_db()
     run = CloseRun.objects.filter(period=period).first()
     documents = period.documents.select_related("party").order_by("pk")
     return {
         "period": str(period),
-        "status": period.state,
+        "status": State.CLOSED if period.state == State.SETTLING else period.state,
+        "state": period.state,
         "cdrs": Cdr.objects.billable(period).count(),
         "documents": [_in_short(document) for document in documents.defer("snapshot")],
         "held": Cdr.objects.held_up_to(period.month).count(),
         "rolled": run.rolled if run else 0,
+        "statements": answers(period),
     }
 
 
+def answers(period: Period) -> dict[str, int]:
+    """Count the statements of a month by what was said to them."""
+    counted = {state: 0 for state in Statement.State.values if state != "superseded"}
+    for state in period.statements.exclude(state="superseded").values_list("state", flat=True):
+        counted[state] += 1
+    return counted
+
+
 def due(now: dt.datetime) -> list[Period]:
-    """Return the open months whose day has come, and the frozen ones that were left unfinished."""
-    unfinished = Period.objects.exclude(state=Period.State.CLOSED).order_by("month")
-    return [
-        period
-        for period in unfinished
-        if period.state == Period.State.FROZEN or due_at(period) <= now
-    ]
+    """Return the months for which the calendar has a step, or of which one was left unfinished."""
+    unfinished = Period.objects.exclude(state=State.CLOSED).order_by("month")
+    return [period for period in unfinished if _next_at(period) <= now]
 
 
 def settle(period: Period, *, now: dt.datetime) -> None:
-    """Freeze a month and issue its documents: the part of a close that binds money."""
+    """Go on until documents are issued: the part of a close that binds money, all of it now."""
     with _alone(period):
-        _freeze(period, now)
-        run = CloseRun.objects.select_related("period").get(period=period)
-        if run.step == CloseRun.Step.FROZEN:
-            issuing.issue_month(run)
-            logger.info("documents of %s issued", period)
+        while _advance(period, now, by_hand=True):
+            pass
+
+
+def go_on(period: Period, *, now: dt.datetime) -> None:
+    """Go on as far as the calendar allows; what waits for its day, waits."""
+    with _alone(period):
+        while _advance(period, now, by_hand=False):
+            pass
+
+
+def step(period: Period, *, now: dt.datetime) -> None:
+    """Take the next step, whatever the calendar says; see NEXT for which that is."""
+    with _alone(period):
+        _advance(period, now, by_hand=True)
 
 
 @transaction.atomic
 def finish(period: Period) -> None:
-    """Move a frozen month to closed once every cell is on both documents and each has its files."""
+    """Let a month whose documents all have their files be settled, and close it when it is."""
     locked = Period.objects.select_for_update().get(pk=period.pk)
-    if locked.state != Period.State.FROZEN or _unbilled(locked) or _unfiled(locked):
+    if locked.state == State.ISSUED and not _unfiled(locked):
+        locked.move_to(State.SETTLING)
+        CloseRun.objects.get(period=locked).reached(CloseRun.Step.DONE)
+    if locked.state == State.SETTLING and not is_owed(locked):
+        locked.move_to(State.CLOSED, closed_at=timezone.now())
+        logger.info("%s closed", locked)
+
+
+def is_owed(period: Period) -> bool:
+    """Tell whether something of a month has still to be paid, as far as the hub keeps account."""
+    return False
+
+
+def blockers(period: Period, now: dt.datetime) -> list[str]:
+    """Say in words what keeps the next step from being taken now, as far as that is known."""
+    if period.state == State.STATEMENT:
+        run = CloseRun.objects.get(period=period)
+        return [*map(str, aggregating.negative(period)), *_not_billable(period, run.issued_on)]
+    if period.state == State.ISSUED:
+        missing = _lacking_files(period)
+        return [f"{missing} documents have not got all their files yet"] if missing else []
+    return []
+
+
+# The steps
+
+
+def _advance(period: Period, now: dt.datetime, *, by_hand: bool) -> bool:
+    """Take the next step if its time has come, or by hand; tell whether there may be another."""
+    period.refresh_from_db()
+    take = STEPS.get(State(period.state))
+    return take is not None and take(period, now, by_hand)
+
+
+def _begin_grace(period: Period, now: dt.datetime, by_hand: bool) -> bool:
+    """Let the month be over; or freeze it, if it is time for that, too."""
+    days = schedule(period)
+    if by_hand or now >= days.freeze_at:
+        return _freeze(period, now, by_hand)
+    if now >= days.grace_from:
+        with transaction.atomic():
+            locked = Period.objects.select_for_update().get(pk=period.pk)
+            if locked.state == State.OPEN:
+                locked.move_to(State.GRACE, grace_until=days.grace_until)
+    return False
+
+
+def _freeze(period: Period, now: dt.datetime, by_hand: bool) -> bool:
+    days = schedule(period)
+    if not by_hand and now < days.freeze_at:
+        return False
+    planned = timezone.localdate(now if by_hand else max(now, days.issue_by))
+    try:
+        freezing.freeze(period, now, issue_on=planned)
+    except freezing.CannotFreeze as error:
+        raise CannotClose(str(error)) from error
+    return True
+
+
+def _publish(period: Period, now: dt.datetime, by_hand: bool) -> bool:
+    statements.publish(period, now)
+    return True
+
+
+def _end_statements(period: Period, now: dt.datetime, by_hand: bool) -> bool:
+    """Take silence for approval where its time has come; then the documents may be issued."""
+    statements.lapse(period, now, early=by_hand)
+    if period.statements.unanswered().exists():
+        return False
+    _begin_issuing(period, now)
+    return True
+
+
+def _begin_issuing(period: Period, now: dt.datetime) -> None:
+    """Let the database compare the cells with the CDRs once more. Raises CannotClose."""
+    try:
+        _fix_day(period, now)
+    except IntegrityError as error:
+        raise CannotClose(f"{period}: {str(error).splitlines()[0]}") from error
+
+
+@transaction.atomic
+def _fix_day(period: Period, now: dt.datetime) -> None:
+    """Fix the day of issue; from here nothing is revised any more. Raises CannotClose."""
+    locked = Period.objects.select_for_update().get(pk=period.pk)
+    if locked.state != State.STATEMENT:
         return
-    locked.move_to(Period.State.CLOSED, closed_at=timezone.now())
-    CloseRun.objects.get(period=locked).reached(CloseRun.Step.DONE)
-    logger.info("%s closed", locked)
+    run = CloseRun.objects.get(period=locked)
+    run.issued_on = timezone.localdate(now)
+    if problems := [*map(str, aggregating.negative(locked)), *_not_billable(locked, run.issued_on)]:
+        raise CannotClose("; ".join(problems))
+    run.save(update_fields=["issued_on"])
+    run.reached(CloseRun.Step.ISSUING)
+    locked.move_to(State.ISSUING)
+
+
+def _not_billable(period: Period, issued_on: dt.date) -> list[str]:
+    return holding.obstacles(period, issued_on=issued_on)
+
+
+def _issue(period: Period, now: dt.datetime, by_hand: bool) -> bool:
+    run = CloseRun.objects.select_related("period").get(period=period)
+    issuing.issue_month(run)
+    if _unbilled(period):
+        raise CannotClose(f"cells of {period} are on no document")
+    with suppress(WrongState):
+        period.move_to(State.ISSUED)
+    logger.info("documents of %s issued", period)
+    return False
+
+
+STEPS: Mapping[str, Callable[[Period, dt.datetime, bool], bool]] = {
+    State.OPEN: _begin_grace,
+    State.GRACE: _freeze,
+    State.FROZEN: _publish,
+    State.STATEMENT: _end_statements,
+    State.ISSUING: _issue,
+}
+
+
+def _next_at(period: Period) -> dt.datetime:
+    """Return from when on the calendar has a step for a period."""
+    days = schedule(period)
+    if period.state == State.OPEN:
+        return days.grace_from
+    if period.state == State.GRACE:
+        return days.freeze_at
+    if period.state == State.STATEMENT:
+        unanswered = period.statements.unanswered().order_by("respond_by")
+        return unanswered.values_list("respond_by", flat=True).last() or days.grace_from
+    return dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+# Around them
 
 
 def _closable(month: dt.date, now: dt.datetime, force: bool) -> Period:
@@ -122,13 +272,24 @@ def _closable(month: dt.date, now: dt.datetime, force: bool) -> Period:
     if month > month_of(now):
         raise CannotClose(f"{month:%Y-%m} has not begun")
     period = Period.objects.filter(month=month).first()
-    begun = period is not None and period.state != Period.State.OPEN
+    begun = period is not None and not period.thawed
     if not (force or begun) and now < closable_from(month):
         raise CannotClose(
             f"{month:%Y-%m} may be closed from {closable_from(month):%Y-%m-%d %H:%M %Z};"
             " --force closes it now"
         )
     return period or Period.objects.get_or_create(month=month)[0]
+
+
+@contextmanager
+def _tried(month: dt.date, now: dt.datetime) -> Iterator[Period]:
+    """Have the documents of a month issued, until the block ends and all of it is undone."""
+    with transaction.atomic():
+        period = _closable(month, now, force=True)
+        settle(period, now=now)
+        connection.check_constraints()
+        yield period
+        transaction.set_rollback(True)
 
 
 @contextmanager
@@ -143,66 +304,21 @@ def _alone(period: Period) -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_CLASS, period.pk])
 
 
-@transaction.atomic
-def _freeze(period: Period, now: dt.datetime) -> None:
-    """Fix what is billed: hold, flip the state, make the cells; all of it or nothing.
-
-    Holds the period's row FOR UPDATE, so writers of this month's CDRs wait (about 1 s per million
-    CDRs) and then find it frozen.
-    """
-    locked = Period.objects.select_for_update().get(pk=period.pk)
-    if locked.state != Period.State.OPEN:
-        return
-    issued_on = timezone.localdate(now)
-    rolled, released = holding.hold_and_release(locked, issued_on=issued_on)
-    locked.move_to(Period.State.FROZEN, frozen_at=now)
-    _aggregate(locked)
-    CloseRun.objects.create(period=locked, issued_on=issued_on, rolled=rolled, released=released)
-    logger.info("%s frozen, %s CDRs moved out, %s in", locked, rolled, released)
-
-
-def _aggregate(period: Period) -> None:
-    """Make the cells of a frozen period and compare them with its CDRs; raises CannotClose."""
-    billable = Cdr.objects.billable(period)
-    currencies = sorted(set(billable.order_by().values_list("currency", flat=True).distinct()))
-    decimals = [-minor_unit(currency).adjusted() for currency in currencies]
-    with connection.cursor() as cursor:
-        cursor.execute(CELLS, [currencies, decimals, period.pk])
-    expected = _sums(billable, Count("pk"), "total_excl_vat")
-    found = _sums(Cell.objects.filter(period=period), Sum("cdr_count"), "total")
-    if found != expected:
-        raise CannotClose(f"the cells of {period} hold {found}, its CDRs {expected}")
-    for role in ("cpo", "emsp"):
-        _refuse_negative(period, role)
-
-
-def _sums(rows: Any, count: Any, total: str) -> dict[str, tuple[Any, ...]]:
-    grouped = rows.order_by().values("currency").annotate(rows=count, sum=Sum(total))
-    return {row["currency"]: (row["rows"], row["sum"]) for row in grouped}
-
-
-def _refuse_negative(period: Period, role: str) -> None:
-    """Refuse a document on which credits exceed supplies: it would need a credit note."""
-    party = (f"{role}__country_code", f"{role}__party_id")
-    sums = period.cells.order_by(*party).values(*party, "currency").annotate(net=Sum("net"))
-    for row in sums.filter(net__lt=0):
-        code = "-".join(row[name] for name in party)
-        raise CannotClose(
-            f"credits of {code} exceed its supplies by {-row['net']} {row['currency']}"
-        )
-
-
 def _unbilled(period: Period) -> bool:
-    """Tell whether a cell still lacks its line on either side."""
+    """Tell whether a cell still lacks its line on either side, or a fee its own."""
     sides = DocumentLine.Side.values
     lines = DocumentLine.objects.filter(cell=OuterRef("pk"))
-    return any(period.cells.exclude(Exists(lines.filter(side=side))).exists() for side in sides)
+    cells = any(period.cells.exclude(Exists(lines.filter(side=side))).exists() for side in sides)
+    return cells or period.fees.filter(line=None).exists()
 
 
 def _unfiled(period: Period) -> bool:
     """Tell whether a document still lacks a file."""
-    documents = Document.objects.filter(period=period)
-    return any(documents.lacking(kind).exists() for kind in DocumentFile.Kind.values)
+    return Document.objects.filter(period=period).unfinished().exists()
+
+
+def _lacking_files(period: Period) -> int:
+    return Document.objects.filter(period=period).unfinished().count()
 
 
 def _in_short(document: Document) -> dict[str, Any]:

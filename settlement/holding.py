@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -20,7 +21,24 @@ AGREEMENT_MISSING = "self_billing_agreement_missing"
 RULE_MISSING = "vat_rule_missing"
 STRAY_CREDIT = "credit_without_original"
 CODES = (ENTITY_MISSING, AGREEMENT_MISSING, RULE_MISSING, STRAY_CREDIT)
+CONTESTED = "contested"
+NOT_CONTRACTED = "agreement_missing"  # the rule of cdrs, which also releases what it holds
+BILLED = (
+    *(Period.State.ISSUING, Period.State.ISSUED),
+    *(Period.State.SETTLING, Period.State.CLOSED),
+)
 
+TRADES = """
+SELECT DISTINCT owner_id, emsp_id, month, country FROM settlement_day ORDER BY 1, 2, 3, 4
+"""
+UNCONTRACTED = """
+SELECT c.id FROM cdrs_cdr c JOIN (
+    SELECT DISTINCT owner_id, emsp_id, currency, day FROM settlement_day
+    WHERE NOT credit AND cdr_terms(owner_id, emsp_id, currency, day) IS NULL
+) d ON (c.owner_id, c.emsp_id, c.currency) = (d.owner_id, d.emsp_id, d.currency)
+    AND (c.started_at AT TIME ZONE %(zone)s)::date = d.day
+WHERE c.period_id = %(period)s AND c.credit_of_id IS NULL
+"""
 HOLD = """
 WITH moved AS (
     UPDATE cdrs_cdr SET state = 'held', period_id = NULL WHERE id = ANY(%(ids)s) RETURNING id
@@ -35,17 +53,18 @@ SELECT count(*) FROM moved
 
 
 class Trade(NamedTuple):
-    """What decides whether CDRs can be billed: who sold to whom, in which month."""
+    """What decides whether CDRs can be billed: who sold to whom, in which month and country."""
 
     owner_id: int
     emsp_id: int
     month: dt.date
+    country: str
 
 
 class Terms:
     """The agreements, companies and VAT rules that documents of one day of issue go by.
 
-    What is looked up is kept: queries are per pair of countries and month, not per CDR.
+    What is looked up is kept: queries are per pair of companies, country and month, not per CDR.
     """
 
     def __init__(self, issued_on: dt.date) -> None:
@@ -53,7 +72,7 @@ class Terms:
         self._agreed = set(agreements.values_list("supplier__party_id", flat=True))
         self._entities = {entity.party_id: entity for entity in LegalEntity.objects.complete()}
         self._names = {None: "the hub"} | {party.pk: str(party) for party in Party.objects.all()}
-        self.rule = cache(VatRule.objects.applying)
+        self.rule = cache(VatRule.objects.between)
 
     def obstacles(self, trade: Trade) -> dict[str, str]:
         """Return why a trade cannot be billed, as codes with words; empty if it can."""
@@ -63,6 +82,15 @@ class Terms:
             RULE_MISSING: "; ".join(self._without_rule(trade)),
         }
         return {code: text for code, text in found.items() if text}
+
+    def without_fee_rule(self, party: int, month: dt.date) -> str:
+        """Return why a fee of a month cannot be billed, in words; empty if it can."""
+        hub, entity = self._entities.get(None), self._entities.get(party)
+        if hub is None or entity is None:
+            return f"{self._names[party]} or the hub has no complete legal entity"
+        if VatRule.objects.applying(hub.country, entity.country, last_day(month)):
+            return ""
+        return f"no VAT rule from {hub.country} to {entity.country}"
 
     def _without_entity(self, trade: Trade) -> Iterator[str]:
         for party in (trade.owner_id, trade.emsp_id, None):
@@ -77,36 +105,76 @@ class Terms:
     def _without_rule(self, trade: Trade) -> Iterator[str]:
         for ends in ((trade.owner_id, None), (None, trade.emsp_id)):
             supplier, customer = (self._entities.get(end) for end in ends)
-            if supplier and customer:
-                countries = supplier.country, customer.country
-                if not self.rule(*countries, last_day(trade.month)):
-                    yield "no VAT rule from {} to {}".format(*countries)
+            if supplier is None or customer is None:
+                continue
+            if not self.rule(supplier, customer, last_day(trade.month), trade.country):
+                yield f"no VAT rule from {supplier.country} to {customer.country}"
 
 
-def hold_and_release(period: Period, *, issued_on: dt.date) -> tuple[int, int]:
-    """Move CDRs out of an open period or into it, and return how many went each way.
+def release(period: Period, *, issued_on: dt.date) -> int:
+    """Let CDRs into a period that is about to be frozen, and return how many.
 
     Call in the transaction that holds the period's row, so that no writer comes in between.
     """
     terms = Terms(issued_on)
     released = _release(period, terms, Q(credit_of=None))
-    released += _release(period, terms, original_in(period))
-    return _hold_trades(period, terms) + _hold_stray_credits(period), released
+    return released + _release(period, terms, original_settled(period))
+
+
+def hold(period: Period, *, issued_on: dt.date) -> int:
+    """Move what cannot be billed out of a period, and return how many CDRs that are.
+
+    Call likewise, after its CDRs have been added up by day.
+    """
+    held = _hold_trades(period, Terms(issued_on)) + _hold_uncontracted(period)
+    return held + hold_stray_credits(period)
+
+
+def obstacles(period: Period, *, issued_on: dt.date) -> list[str]:
+    """Return in words why what has been frozen cannot be billed on a day."""
+    terms = Terms(issued_on)
+    rows = period.cells.order_by().values_list("cpo_id", "emsp_id", "supply_month", "country")
+    found = [terms.obstacles(Trade(*row)) for row in rows.distinct()]
+    parties = period.fees.order_by().values_list("party_id", flat=True).distinct()
+    fees = {terms.without_fee_rule(party, period.month) for party in parties}
+    return sorted({text for reasons in found for text in reasons.values()} | fees - {""})
+
+
+def contest(cdrs: CdrQuerySet, text: str) -> int:
+    """Hold CDRs that a party objects to, until people decide; return how many."""
+    return _hold(cdrs, {CONTESTED: text})
+
+
+def hold_stray_credits(period: Period) -> int:
+    """Hold credits whose original is neither settled beside them nor billed before."""
+    stray = Cdr.objects.billable(period).exclude(Q(credit_of=None) | original_settled(period))
+    return _hold(stray, {STRAY_CREDIT: "the CDR it credits is neither settled nor billed yet"})
 
 
 def _hold_trades(period: Period, terms: Terms) -> int:
     billable = Cdr.objects.billable(period)
     held = 0
-    for trade in _trades(billable):
+    for trade in _trades_added_up():
         if reasons := terms.obstacles(trade):
             held += _hold(billable.filter(**trade._asdict()), reasons)
     return held
 
 
-def _hold_stray_credits(period: Period) -> int:
-    """Hold credits whose original is not settled beside them: those need a credit note."""
-    stray = Cdr.objects.billable(period).exclude(Q(credit_of=None) | original_in(period))
-    return _hold(stray, {STRAY_CREDIT: "the CDR it credits is not settled in the same month"})
+def _trades_added_up() -> list[Trade]:
+    with connection.cursor() as cursor:
+        cursor.execute(TRADES)
+        return [Trade(*row) for row in cursor.fetchall()]
+
+
+def _hold_uncontracted(period: Period) -> int:
+    """Hold what started while CPO and eMSP had no agreement with the hub."""
+    with connection.cursor() as cursor:
+        cursor.execute(UNCONTRACTED, {"period": period.pk, "zone": settings.TIME_ZONE})
+        chosen = [cdr for (cdr,) in cursor.fetchall()]
+    if not chosen:
+        return 0
+    text = "CPO and eMSP have no agreement in force for the start of the session"
+    return _hold(Cdr.objects.billable(period).filter(pk__in=chosen), {NOT_CONTRACTED: text})
 
 
 def _hold(cdrs: CdrQuerySet, reasons: dict[str, str]) -> int:
@@ -116,6 +184,8 @@ def _hold(cdrs: CdrQuerySet, reasons: dict[str, str]) -> int:
         "texts": list(reasons.values()),
         "now": timezone.now(),
     }
+    if not facts["ids"]:
+        return 0
     with connection.cursor() as cursor:
         cursor.execute(HOLD, facts)
         (moved,) = cursor.fetchone()
@@ -150,15 +220,17 @@ def held_for_configuration(period: Period) -> CdrQuerySet:
     )
 
 
-def original_in(period: Period) -> Q:
-    """Keep credits whose original is settled in the cell beside theirs.
+def original_settled(period: Period) -> Q:
+    """Keep credits whose original is settled in the cell beside theirs, or billed before.
 
     Credits then never exceed supplies, not even by rounding, and no document can be negative.
     """
     same = {name: OuterRef(name) for name in ("emsp", "currency", "country", "month")}
-    return Q(Exists(Cdr.objects.billable(period).filter(pk=OuterRef("credit_of"), **same)))
+    originals = Cdr.objects.filter(pk=OuterRef("credit_of"), **same)
+    billed = originals.filter(period__state__in=BILLED, period__month__lt=period.month)
+    return Q(Exists(originals.filter(period=period))) | Q(Exists(billed))
 
 
 def _trades(cdrs: CdrQuerySet) -> list[Trade]:
-    columns = cdrs.order_by("owner_id", "emsp_id", "month").values_list(*Trade._fields)
+    columns = cdrs.order_by(*Trade._fields).values_list(*Trade._fields)
     return [Trade(*row) for row in columns.distinct()]

@@ -6,7 +6,7 @@ recomputes one month by other means.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -15,7 +15,11 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Q, Sum
 from cdrs.models import Cdr, Finding, Period
 from parties import invariants
 from parties.invariants import Check
-from settlement.models import Cell, Document, DocumentFile, DocumentLine, Series
+from settlement.models import Cell, Document, DocumentFile, DocumentLine, Fee, Series
+from settlement.models.documents import NO_HASH, chained, digest_of
+
+FILED = (Period.State.SETTLING, Period.State.CLOSED)
+ISSUED = (Period.State.ISSUED, *FILED)
 
 
 class Breach(NamedTuple):
@@ -35,7 +39,7 @@ def breaches() -> list[Breach]:
 
 def cells_hold_every_settled_cdr() -> Iterator[tuple[Any, str]]:
     """The cells of a frozen month add up to its CDRs: count, energy and money, per currency."""
-    for period in Period.objects.exclude(state=Period.State.OPEN):
+    for period in Period.objects.exclude(state__in=Period.THAWED):
         cdrs = Cdr.objects.billable(period).order_by().values("currency")
         energy = Sum("energy_kwh", filter=Q(credit_of=None), default=Decimal())
         back = Sum("energy_kwh", filter=~Q(credit_of=None), default=Decimal())
@@ -51,8 +55,8 @@ def _by_currency(rows: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def closed_months_are_billed_on_both_sides() -> Iterator[tuple[Any, str]]:
-    """Each cell of a closed month stands on one CPO document and one eMSP document."""
-    cells = Cell.objects.filter(period__state=Period.State.CLOSED).select_related("cpo", "emsp")
+    """Each cell of a month that is issued stands on one CPO document and one eMSP document."""
+    cells = Cell.objects.filter(period__state__in=ISSUED).select_related("cpo", "emsp")
     for side in DocumentLine.Side.values:
         line = DocumentLine.objects.filter(cell=OuterRef("pk"), side=side)
         for cell in cells.exclude(Exists(line)):
@@ -67,7 +71,10 @@ def documents_add_up() -> Iterator[tuple[Any, str]]:
             yield number, f"{column} is not {total}"
     gross = Document.objects.exclude(gross=F("net") + F("tax"))
     yield from ((document, "gross is not net and VAT") for document in gross)
-    for line in DocumentLine.objects.exclude(net=F("cell__net")).select_related("document"):
+    own = Q(net=F("cell__net"), document__corrected=None)
+    back = Q(net=-F("cell__net"), document__corrected__isnull=False)
+    wrong = DocumentLine.objects.filter(fee=None).exclude(own | back)
+    for line in wrong.select_related("document"):
         yield line, "is not the amount of its cell"
 
 
@@ -80,17 +87,42 @@ def numbers_are_gapless() -> Iterator[tuple[Any, str]]:
         yield series, f"{series.n} documents up to {series.highest}, last number {series.last_no}"
 
 
+def documents_form_one_chain() -> Iterator[tuple[Any, str]]:
+    """Each document carries the hash of the one before it and its own, from the first on."""
+    before, place = NO_HASH, 0
+    columns = ("chain_no", "number", "prev_hash", "hash", "snapshot", "xml_sha256")
+    rows = Document.objects.order_by("chain_no").values_list(*columns)
+    for chain_no, number, prev_hash, found, snapshot, xml_sha256 in rows.iterator(chunk_size=200):
+        if (chain_no, prev_hash) != (place + 1, before):
+            yield number, "does not follow the document before it in the chain"
+        if chained(prev_hash, number, digest_of(snapshot), xml_sha256) != found:
+            yield number, "is not what its hash says"
+        before, place = found, chain_no
+
+
+def fees_of_closed_months_are_billed() -> Iterator[tuple[Any, str]]:
+    """Each fee of a closed month stands on a fee invoice, with its own amount."""
+    fees = Fee.objects.filter(period__state=Period.State.CLOSED).select_related("party")
+    yield from ((fee, "is on no document") for fee in fees.filter(line=None))
+    yield from ((fee, "is billed otherwise") for fee in fees.exclude(line__net=F("net")))
+
+
 def files_are_whole() -> Iterator[tuple[Any, str]]:
-    """A document of a closed month has its files, and the bytes are those of their digests."""
-    closed = Document.objects.filter(period__state=Period.State.CLOSED)
-    for kind in DocumentFile.Kind.values:
-        yield from ((document, f"has no {kind}") for document in closed.lacking(kind))
+    """A document of a settled month has its files, and the bytes are those of their digests."""
+    closed = Document.objects.filter(period__state__in=FILED)
+    files = DocumentFile.objects.filter(document=OuterRef("pk"))
+    annexed = closed.filter(snapshot__annex__sha256__isnull=False)
+    unlisted = annexed.exclude(Exists(files.filter(kind=DocumentFile.Kind.CSV)))
+    yield from ((document, "lacks a file") for document in {*closed.unfinished(), *unlisted})
+    named: dict[str, Callable[[Document], str]] = {
+        DocumentFile.Kind.CSV: lambda document: str((document.snapshot["annex"] or {})["sha256"]),
+        DocumentFile.Kind.XML: lambda document: document.xml_sha256,
+    }
     for file in DocumentFile.objects.select_related("document").iterator(chunk_size=20):
         if hashlib.sha256(file.content).hexdigest() != file.sha256:
             yield file, "is not what its digest says"
-        annex = file.document.snapshot["annex"]
-        if file.kind == DocumentFile.Kind.CSV and file.sha256 != annex["sha256"]:
-            yield file, "is not the annex that its document names"
+        if file.kind in named and file.sha256 != named[file.kind](file.document):
+            yield file, "is not the file that its document names"
 
 
 def held_cdrs_say_why() -> Iterator[tuple[Any, str]]:
@@ -124,6 +156,8 @@ CHECKS: tuple[Check, ...] = (
     closed_months_are_billed_on_both_sides,
     documents_add_up,
     numbers_are_gapless,
+    documents_form_one_chain,
+    fees_of_closed_months_are_billed,
     files_are_whole,
     held_cdrs_say_why,
     credits_mirror_their_originals,

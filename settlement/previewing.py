@@ -116,7 +116,7 @@ def open_periods(now: dt.datetime) -> list[Period]:
 def _settled(party: Party, side: Side, period: Period) -> CdrQuerySet:
     """Keep what is settled in a period, but for credits whose original is not beside them."""
     billable = Cdr.objects.billable(period).filter(**{side.own: party})
-    return billable.filter(Q(credit_of=None) | holding.original_in(period))
+    return billable.filter(Q(credit_of=None) | holding.original_settled(period))
 
 
 def _released(party: Party, side: Side, period: Period, terms: Terms) -> CdrQuerySet:

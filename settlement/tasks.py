@@ -7,39 +7,51 @@ from django.utils import timezone
 
 from cdrs.models import Period
 from settlement import clearing, inspecting, rendering
-from settlement.models import Document, DocumentFile
+from settlement.models import Document
 
 logger = logging.getLogger(__name__)
 
 
 @shared_task(name="settlement.close_due_periods")
 def close_due_periods() -> None:
-    """Close every month whose day has come; one that cannot be closed does not stop the others."""
+    """Go on with every month whose day has come; one that cannot does not stop the others."""
     for period in clearing.due(timezone.now()):
         try:
-            _settle(period)
+            clearing.go_on(period, now=timezone.now())
+            _render(period)
         except Exception:
-            logger.exception("%s cannot be closed", period)
+            logger.exception("%s cannot go on", period)
 
 
 @shared_task(name="settlement.close_period")
 def close_period(period_id: int) -> None:
-    """Close one month now, whatever the calendar says."""
-    _settle(Period.objects.get(pk=period_id))
+    """Close one month to the end now, whatever the calendar says."""
+    period = Period.objects.get(pk=period_id)
+    clearing.settle(period, now=timezone.now())
+    _render(period)
+
+
+@shared_task(name="settlement.next_step")
+def next_step(period_id: int, state: str) -> None:
+    """Take a month's next step now, if it still is in the state in which that was asked for."""
+    period = Period.objects.get(pk=period_id)
+    if period.state == state:
+        clearing.step(period, now=timezone.now())
+        _render(period)
 
 
 @shared_task(name="settlement.render")
 def render(document_id: int) -> None:
-    """Render one document, and close its month if that was the last one."""
+    """Render one document, and let its month be settled if that was the last one."""
     rendering.render(document_id)
     clearing.finish(Document.objects.select_related("period").get(pk=document_id).period)
 
 
 @shared_task(name="settlement.render_missing")
 def render_missing() -> None:
-    """Render what an interrupted close has left without a PDF, and close those months."""
+    """Render what an interrupted close has left without files, and let those months be settled."""
     rendering.render_missing()
-    for period in Period.objects.filter(state=Period.State.FROZEN):
+    for period in Period.objects.filter(state__in=[Period.State.ISSUED, Period.State.SETTLING]):
         clearing.finish(period)
 
 
@@ -49,9 +61,8 @@ def inspect() -> None:
     inspecting.inspect()
 
 
-def _settle(period: Period) -> None:
-    """Issue the documents here, and spread the rendering over the workers."""
-    clearing.settle(period, now=timezone.now())
-    for document in period.documents.lacking(DocumentFile.Kind.PDF).only("pk"):
+def _render(period: Period) -> None:
+    """Spread the rendering over the workers."""
+    for document in period.documents.unfinished().only("pk"):
         render.delay(document.pk)
     clearing.finish(period)

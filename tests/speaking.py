@@ -9,6 +9,7 @@ from hub.ocpi import json
 from hub.ocpi.messages import Address
 from parties import clientinfo, invitations, keys
 from parties.models import Endpoint, Key, Party, Platform
+from settlement import onboarding
 
 
 @dataclass
@@ -94,6 +95,7 @@ def joined(country_code, party_id, *roles, dialect="ocpi", modules=(), state="co
     """Return a speaker that is registered; `modules` are those that it receives."""
     speaker = invited(country_code, party_id, *roles, dialect=dialect)
     platform = speaker.platform
+    onboarding.agree(speaker.party)
     Key.objects.filter(platform=platform).delete()
     Platform.objects.filter(pk=platform.pk).update(state=state, version="2.2.1")
     clientinfo.refresh(platform)

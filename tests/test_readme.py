@@ -37,5 +37,5 @@ def test_the_tour_works_line_by_line():
         documents = hub.manage("close_period", "2024-03")["documents"]
         assert {(item["kind"], item["party"], item["net"]) for item in documents} == {
             ("self_billing_invoice", "FR-ABC", "15.00"),
-            ("emsp_statement", "DE-EMP", "15.00"),
+            ("emsp_invoice", "DE-EMP", "15.00"),
         }

@@ -75,7 +75,7 @@ def test_from_an_invitation_to_the_amounts_on_paper(
     assert papers.keys() == {
         ("NL-CPO", "self_billing_invoice"),
         ("FR-BEG", "self_billing_invoice"),
-        ("DE-MSP", "emsp_statement"),
+        ("DE-MSP", "emsp_invoice"),
     }
 
     files = downloads(hub)
@@ -83,7 +83,7 @@ def test_from_an_invitation_to_the_amounts_on_paper(
     assert {"EUR", "22.35", "4.69", "27.04", "S 21 %"} <= words(invoice)
     assert "Self-billing" in invoice
     assert {"15.00"} <= words(files[papers["FR-BEG", "self_billing_invoice"]["number"]])
-    statement = files[papers["DE-MSP", "emsp_statement"]["number"]]
+    statement = files[papers["DE-MSP", "emsp_invoice"]["number"]]
     assert {"22.35", "15.00", "37.35", "AE 0 %"} <= words(statement)
 
     hub.manage("verify_period", month)

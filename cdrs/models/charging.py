@@ -150,26 +150,41 @@ class Session(OwnedObject):
 
 
 class Period(Stateful):
-    """A calendar month of the settlement time zone; open until its CDRs are frozen.
+    """A calendar month of the settlement time zone; its CDRs come and go until they are frozen.
 
     Writers of CDRs hold its row FOR SHARE, the freeze FOR UPDATE; the triggers of
-    migration 0002 see to both.
+    migrations 0002 and 0009 see to both. After the freeze CDRs can only be taken out, and only
+    while the parties look at their statements.
     """
 
     class State(models.TextChoices):
         OPEN = "open", _("open")
+        GRACE = "grace", _("over, late CDRs still come")
         FROZEN = "frozen", _("frozen")
+        STATEMENT = "statement", _("statements out for approval")
+        ISSUING = "issuing", _("documents being issued")
+        ISSUED = "issued", _("documents issued")
+        SETTLING = "settling", _("being paid")
         CLOSED = "closed", _("closed")
 
     TRANSITIONS: ClassVar = {
-        State.OPEN: frozenset({State.FROZEN}),
-        State.FROZEN: frozenset({State.CLOSED}),
+        State.OPEN: frozenset({State.GRACE, State.FROZEN}),
+        State.GRACE: frozenset({State.FROZEN}),
+        State.FROZEN: frozenset({State.STATEMENT}),
+        State.STATEMENT: frozenset({State.ISSUING}),
+        State.ISSUING: frozenset({State.ISSUED}),
+        State.ISSUED: frozenset({State.SETTLING}),
+        State.SETTLING: frozenset({State.CLOSED}),
         State.CLOSED: frozenset(),
     }
+    THAWED: ClassVar = (State.OPEN, State.GRACE)
 
     month = models.DateField(_("month"), unique=True, help_text=_("its first day"))
-    state = models.CharField(_("state"), max_length=6, choices=State.choices, default=State.OPEN)
+    state = models.CharField(_("state"), max_length=9, choices=State.choices, default=State.OPEN)
     opened_at = models.DateTimeField(_("opened at"), default=timezone.now)
+    grace_until = models.DateTimeField(
+        _("late CDRs until"), null=True, help_text=_("what comes later is settled a month later")
+    )
     frozen_at = models.DateTimeField(_("frozen at"), null=True)
     closed_at = models.DateTimeField(_("closed at"), null=True)
 
@@ -182,21 +197,40 @@ class Period(Stateful):
                 condition=models.Q(month__day=1), name="period_is_named_by_its_first_day"
             ),
             models.CheckConstraint(
-                condition=models.Q(state__in=["open", "frozen", "closed"]),
+                condition=models.Q(
+                    state__in=[
+                        *("open", "grace", "frozen", "statement"),
+                        *("issuing", "issued", "settling", "closed"),
+                    ]
+                ),
                 name="period_state_known",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="grace", grace_until__isnull=True),
+                name="period_grace_ends",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m}"
 
+    @property
+    def thawed(self) -> bool:
+        """Tell whether CDRs may still be put into it."""
+        return self.state in self.THAWED
+
+    def takes(self, arrived_at: dt.datetime) -> bool:
+        """Tell whether a CDR that comes at an instant is settled in it."""
+        late = self.grace_until is not None and arrived_at >= self.grace_until
+        return self.thawed and not late
+
 
 class CdrQuerySet(PaidQuerySet):
     """CDRs."""
 
     def billable(self, period: Period) -> "CdrQuerySet":
-        """Keep those that are settled in a period."""
-        return self.filter(period=period, state=Cdr.State.ACCEPTED)
+        """Keep those that are settled in a period, which is what is accepted and nothing else."""
+        return self.filter(period=period)
 
     def held_up_to(self, month: dt.date) -> "CdrQuerySet":
         """Keep those that are held and ended in a month or before it."""
@@ -279,7 +313,11 @@ class Cdr(Stateful, OwnedObject):
             ),
         ]
         indexes = [
-            models.Index(fields=["period", "owner", "currency", "emsp"], name="cdr_settled"),
+            models.Index(
+                fields=["period", "owner", "currency", "emsp"],
+                include=["total_excl_vat", "energy_kwh"],
+                name="cdr_settled",
+            ),
             models.Index(fields=["period", "emsp", "currency"], name="cdr_settled_with_emsp"),
             models.Index("owner", Upper("evse_uid"), "started_at", name="cdr_at_evse"),
             models.Index("owner", Upper("session_uid"), name="cdr_of_session"),

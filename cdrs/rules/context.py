@@ -176,6 +176,7 @@ class Context(Struct, frozen=True, omit_defaults=True, kw_only=True):
     now: datetime
     parameters: Parameters = Parameters()
     emsp_known: bool = True
+    contracted: bool = True
     token: KnownToken | None = None
     token_of_another: bool = False
     authorized: Authorized | None = None

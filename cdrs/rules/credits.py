@@ -7,6 +7,7 @@ from cdrs.rules.context import Context
 from cdrs.rules.engine import FLAG, HOLD, REJECT, rule
 
 NEW = "2026-12"
+NOTED = "2027-01"  # since then a settled CDR is taken back by a credit note of the next close
 USUAL_ID, CREDIT_ID = 36, 39
 
 
@@ -79,7 +80,7 @@ def credited_twice(facts: Facts, context: Context) -> str | None:
     return None
 
 
-@rule(HOLD, final=True)
+@rule(HOLD, final=True, until=NOTED)
 def credit_after_settlement(facts: Facts, context: Context) -> str | None:
     """What is settled already is taken back by a credit note."""
     if facts.credit and context.original and context.original.settled:

@@ -11,7 +11,7 @@ from functools import cache
 from cdrs.facts import Facts
 from cdrs.rules.context import Context
 
-VERSION = "2026-12"
+VERSION = "2027-01"
 FIRST = "2026-11"
 REJECT, HOLD, FLAG = "reject", "hold", "flag"
 LONGEST_TEXT = 255
@@ -93,6 +93,12 @@ def in_force(version: str = VERSION) -> tuple[Rule, ...]:
 def by_code(version: str = VERSION) -> dict[str, Rule]:
     """Return the rules of a version by their codes."""
     return {item.code: item for item in in_force(version)}
+
+
+@cache
+def codes() -> frozenset[str]:
+    """Return the codes of the rules of all versions."""
+    return frozenset(item.code for item in RULES)
 
 
 def judge(facts: Facts, context: Context, version: str = VERSION) -> list[Finding]:

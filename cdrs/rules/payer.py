@@ -112,8 +112,8 @@ def token_used_often(facts: Facts, context: Context) -> str | None:
 
 @rule(HOLD, since=NEW, retried=True)
 def agreement_missing(facts: Facts, context: Context) -> str | None:
-    """The agreement between CPO and eMSP must let them trade when the session starts."""
-    if context.parameters.trading:
+    """CPO and eMSP need agreements that let them trade when the session starts."""
+    if context.parameters.trading and context.contracted:
         return None
     return "CPO and eMSP have no agreement in force for the start of the session"
 

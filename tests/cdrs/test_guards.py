@@ -1,5 +1,6 @@
 """What plain SQL in the name of the hub's own role cannot do to CDRs, findings and months."""
 
+import datetime as dt
 from decimal import Decimal
 
 import pytest
@@ -9,6 +10,7 @@ from django.utils import timezone
 from cdrs.models import Cdr, Decision, Finding, Period, Verdict
 from parties.models import User
 from tests.settlement import factory
+from tests.settlement.conftest import tampering
 from tests.settlement.factory import MONTH
 
 pytestmark = pytest.mark.django_db
@@ -162,7 +164,7 @@ def test_a_finding_is_cleared_once(held: Cdr, value: str) -> None:
     assert "only cleared" in refused(UPDATE_FINDING.format(f"cleared_at = {value}"))
 
 
-@pytest.mark.parametrize("state", ["frozen", "closed"])
+@pytest.mark.parametrize("state", ["grace", "frozen", "closed"])
 def test_a_month_begins_open(state: str) -> None:
     insert = "INSERT INTO cdrs_period (month, state, opened_at) VALUES ('{}', '{}', now())"
     assert "begins open" in refused(insert.format(MONTH, state))
@@ -174,6 +176,7 @@ def test_a_month_begins_open(state: str) -> None:
         "month = '2020-01-01'",
         "opened_at = '2020-01-01'",
         "state = 'closed'",
+        "state = 'statement'",
         "frozen_at = now()",
         "state = 'frozen', month = '2020-01-01'",
     ],
@@ -184,8 +187,53 @@ def test_a_month_only_moves(accepted: Cdr, change: str) -> None:
 
 def test_a_frozen_month_does_not_thaw(accepted: Cdr) -> None:
     Period.objects.get().move_to("frozen")
-    for state in ("open", "frozen"):
+    for state in ("open", "grace", "frozen", "issuing"):
         assert "only moves" in refused(UPDATE_PERIOD.format(f"state = '{state}'"))
+
+
+MOVES = [
+    (before, after)
+    for before in Period.State.values
+    for after in Period.State.values
+    if after not in Period.TRANSITIONS[before]
+]
+
+
+@pytest.mark.parametrize(("before", "after"), MOVES)
+def test_a_month_makes_no_other_move_than_those_it_may(before: str, after: str) -> None:
+    with tampering():
+        Period.objects.create(month=MONTH, state=before, grace_until=dt.datetime.now(dt.UTC))
+    assert "only moves" in refused(UPDATE_PERIOD.format(f"state = '{after}'"))
+
+
+def test_grace_has_an_end_that_stays(accepted: Cdr) -> None:
+    assert "period_grace_ends" in refused(UPDATE_PERIOD.format("state = 'grace'"))
+    execute(UPDATE_PERIOD.format("state = 'grace', grace_until = now()"))
+    change = "state = 'frozen', grace_until = '2030-01-01'"
+    assert "only moves" in refused(UPDATE_PERIOD.format(change))
+
+
+@pytest.mark.parametrize("state", Period.State.values)
+def test_what_is_frozen_can_only_be_held_and_that_while_statements_are_out(
+    accepted: Cdr, state: str
+) -> None:
+    with tampering():
+        Period.objects.update(state=state, grace_until=dt.datetime.now(dt.UTC))
+    other = Period.objects.create(month=dt.date(2031, 1, 1))
+    hold = UPDATE_CDR.format("state = 'held', period_id = NULL", accepted.pk)
+    if state in ("open", "grace", "statement"):
+        execute(hold)
+        execute(UPDATE_CDR.format(f"state = 'accepted', period_id = {other.pk}", accepted.pk))
+    else:
+        assert "frozen" in refused(hold)
+        return
+    execute(hold)
+    first = Period.objects.exclude(pk=other.pk).get()
+    back = UPDATE_CDR.format(f"state = 'accepted', period_id = {first.pk}", accepted.pk)
+    if state == "statement":
+        assert "frozen" in refused(back)
+    else:
+        execute(back)
 
 
 @pytest.mark.parametrize(

@@ -122,13 +122,15 @@ def test_a_credit_and_its_replacement_net_in_an_open_month(cpo, emsp):
     assert codes(Cdr.objects.get(uid="C1-again")) == {"credited_twice"}
 
 
-def test_a_credit_of_what_is_settled_waits_for_a_person(cpo, emsp):
+def test_a_credit_of_what_is_settled_goes_to_the_next_month_that_takes_it(cpo, emsp):
     first = objects.cdr(cpo.address, emsp.address)
     cpo.post(PATH, first)
     Period.objects.get().move_to("frozen")
     credit = {"credit": True, "credit_reference_id": "C1", "total_cost": {"excl_vat": D("-10.00")}}
     cpo.post(PATH, {**first, "id": "C2", **credit})
-    assert codes(Cdr.objects.get(uid="C2")) == {"credit_after_settlement"}
+    taken_back, original = Cdr.objects.get(uid="C2"), Cdr.objects.get(uid="C1")
+    assert (taken_back.state, codes(taken_back)) == ("accepted", set())
+    assert taken_back.period.month > original.period.month == taken_back.month
 
 
 def test_after_the_freeze_a_cdr_goes_to_the_present_month(cpo, emsp):

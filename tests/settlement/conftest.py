@@ -1,6 +1,7 @@
 """What the tests of the clearing house share."""
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,14 +14,18 @@ from tests.services import TRIGGERS_OFF
 
 @pytest.fixture(autouse=True)
 def quick_paper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace the rendering of PDFs, which has tests of its own, unless a test wants it real."""
+    """Replace what takes long and has tests of its own, unless a test wants it real.
+
+    That is the rendering of PDFs, and the schematron (the other inspections stay).
+    """
     if "real_paper" not in request.fixturenames:
         monkeypatch.setattr("settlement.rendering.render_pdf", _digest_as_pdf)
+        monkeypatch.setattr("settlement.einvoice.schematron.failed", lambda xml: [])
 
 
 @pytest.fixture
 def real_paper() -> None:
-    """Ask for PDFs as they are."""
+    """Ask for PDFs and schematron as they are."""
 
 
 @contextmanager
@@ -33,5 +38,7 @@ def tampering() -> Iterator[None]:
         cursor.execute("SET LOCAL session_replication_role = origin")
 
 
-def _digest_as_pdf(snapshot: dict[str, Any]) -> bytes:
-    return b"%PDF-" + hashlib.sha256(repr(snapshot).encode()).hexdigest().encode()
+def _digest_as_pdf(snapshot: dict[str, Any], xml: bytes = b"") -> bytes:
+    digest = hashlib.sha256(repr(snapshot).encode()).hexdigest().encode()
+    inside = b"<< /Type /EmbeddedFile /Filter /FlateDecode >>\nstream\n%b\nendstream"
+    return b"%PDF-" + digest + inside % zlib.compress(xml)

@@ -5,6 +5,7 @@ import itertools
 from decimal import Decimal
 
 from cdrs.models import Cdr, CdrQuerySet, Decision, Period
+from cdrs.periods import period_for
 from parties import clientinfo
 from parties.models import Party, Platform, Role, User
 from settlement import onboarding
@@ -93,6 +94,15 @@ def credit(original: Cdr, **facts: object) -> Cdr:
         month=original.month,
         **{"country": original.country, "credit_of": original, **facts},
     )
+
+
+def release(held: CdrQuerySet, now: dt.datetime) -> int:
+    """Release held CDRs, as somebody would decide; return how many."""
+    chosen = list(held.order_by("pk"))
+    for cdr in chosen:
+        cdr.findings.filter(cleared_at=None).update(cleared_at=now)
+        cdr.move_to("accepted", period=period_for(cdr.month, now=now))
+    return len(chosen)
 
 
 def discard(held: CdrQuerySet) -> None:

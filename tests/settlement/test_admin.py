@@ -10,8 +10,9 @@ from django.urls import reverse
 from cdrs.models import Period
 from parties.models import User
 from settlement import clearing
-from settlement.models import Document
-from tests.settlement import factory
+from settlement.models import Document, Series
+from tests.settlement import factory, test_documents
+from tests.settlement.conftest import tampering
 from tests.settlement.factory import CLOSING, MONTH
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static")]
@@ -38,7 +39,7 @@ def closed(parties: int = 1) -> Period:
     return clearing.close(MONTH, now=CLOSING)
 
 
-MODELS = ("document", "cell", "legalentity", "selfbillingagreement", "vatrule")
+MODELS = ("document", "series", "cell", "legalentity", "selfbillingagreement", "vatrule")
 LISTS = [
     *(f"admin:settlement_{name}_changelist" for name in MODELS),
     "admin:cdrs_period_changelist",
@@ -97,7 +98,7 @@ def test_a_document_shows_its_lines_and_taxes(finance: Client) -> None:
         assert shown in text
 
 
-@pytest.mark.parametrize("kind", ["pdf", "csv"])
+@pytest.mark.parametrize("kind", ["pdf", "xml", "ubl", "csv", "parquet"])
 def test_a_file_comes_as_it_was_stored(kind: str) -> None:
     closed()
     document = Document.objects.first()
@@ -115,11 +116,48 @@ def test_a_file_needs_permission_and_has_to_exist(client: Client) -> None:
     assert client.get(_file(document, "pdf")).status_code == 302
     assert staff("view_cell").get(_file(document, "pdf")).status_code == 403
     allowed = staff("view_document", "view_cell")
-    assert allowed.get(_file(document, "xml")).status_code == 404
+    assert allowed.get(_file(document, "exe")).status_code == 404
 
 
 def _file(document: Document, kind: str) -> str:
     return reverse("admin:settlement_document_file", args=[document.pk, kind])
+
+
+def test_the_register_says_whether_a_number_is_missing(finance: Client) -> None:
+    closed()
+    register, series = (reverse(f"admin:settlement_{x}_changelist") for x in ("document", "series"))
+    assert "2 series, no number missing" in finance.get(register).content.decode()
+    assert "icon-yes" in finance.get(series).content.decode()
+    with tampering():
+        Series.objects.filter(kind="emsp_invoice").update(last_no=2)
+    assert "Numbers are missing in: OCN-S-DEE00-2024" in finance.get(register).content.decode()
+    gaps = finance.get(series, {"gap": "yes"})
+    assert [str(row) for row in gaps.context["cl"].result_list] == ["OCN-S-DEE00-2024"]
+    page = reverse("admin:settlement_series_change", args=[Series.objects.get(last_no=2).pk])
+    text = finance.get(page).content.decode()
+    assert "OCN-S-DEE00-2024-000002: missing" in text
+    assert ">OCN-S-DEE00-2024-000001</a>" in text
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [({"regime": "eu_vat"}, 2), ({"regime": "pro_forma"}, 0), ({"corrected": "yes"}, 0)],
+)
+def test_the_register_is_filtered(finance: Client, query: dict[str, str], count: int) -> None:
+    closed()
+    answer = finance.get(reverse("admin:settlement_document_changelist"), query)
+    assert answer.context["cl"].result_count == count
+
+
+def test_a_credit_note_and_its_document_lead_to_each_other(finance: Client) -> None:
+    seller, payer = factory.cpo(), factory.emsp()
+    run = test_documents.frozen_with(test_documents.credited(seller, payer))
+    test_documents.issued(run)
+    note = Document.objects.get(kind="self_billing_credit_note")
+    for here, there in ((note, note.corrected), (note.corrected, note)):
+        page = finance.get(reverse("admin:settlement_document_change", args=[here.pk]))
+        link = reverse("admin:settlement_document_change", args=[there.pk])
+        assert f'<a href="{link}">{there.number}</a>' in page.content.decode()
 
 
 def test_nobody_edits_paper(finance: Client) -> None:
@@ -139,6 +177,7 @@ def test_overlapping_vat_rules_are_told_on_the_form(finance: Client) -> None:
         {
             "supplier_country": "EU",
             "customer_country": "NL",
+            "supply_country": "*",
             "valid_from": "2024-01-01",
             "category": "AE",
             "rate": "0",

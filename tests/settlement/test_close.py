@@ -10,11 +10,13 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from cdrs.models import Cdr, Period
-from settlement import clearing, rendering
+from cdrs.periods import period_for
+from settlement import aggregating, clearing, freezing, rendering
 from settlement.annex import safe
-from settlement.models import Cell, CloseRun, Document, LegalEntity
+from settlement.models import Cell, CloseRun, Document, LegalEntity, Series
 from settlement.verify import differences
 from tests.settlement import factory
+from tests.settlement.conftest import tampering
 from tests.settlement.factory import CLOSING, MONTH
 
 pytestmark = pytest.mark.django_db
@@ -166,7 +168,7 @@ def test_a_close_ends_with_everything_filed_and_every_cdr_on_both_sides() -> Non
     period = close()
     assert (period.state, period.close_run.step) == ("closed", CloseRun.Step.DONE)
     assert period.closed_at >= period.frozen_at
-    assert {d.files.count() for d in period.documents.all()} == {2}
+    assert {d.files.count() for d in period.documents.all()} == {5}
     assert sorted(Cell.objects.get().lines.values_list("side", flat=True)) == ["AP", "AR"]
     assert differences(period) == []
 
@@ -183,7 +185,7 @@ def test_a_second_rendering_is_a_no_op() -> None:
     factory.cdr(factory.cpo(), factory.emsp())
     close()
     assert rendering.render(document("FR-ABC").pk) is False
-    assert document("FR-ABC").files.count() == 2
+    assert document("FR-ABC").files.count() == 5
 
 
 def test_a_resumed_close_keeps_the_day_of_issue(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,22 +202,34 @@ def _fail(*args: object) -> None:
     raise RuntimeError("killed")
 
 
-def test_a_document_that_would_be_negative_is_refused_by_name_and_nothing_is_frozen() -> None:
+def test_a_document_that_would_be_negative_is_refused_by_name_and_no_number_is_spent() -> None:
     seller, payer = factory.cpo(), factory.emsp()
     factory.cdr(seller, payer, "-3.0000")
     with pytest.raises(clearing.CannotClose, match=r"FR-ABC exceed its supplies by 3\.0000 EUR"):
+        close()
+    assert Period.objects.get().state == Period.State.STATEMENT
+    assert "exceed its supplies" in clearing.blockers(Period.objects.get(), CLOSING)[0]
+    assert Series.objects.count() == 0
+
+
+def test_cells_that_do_not_add_up_stop_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    factory.cdrs(2, factory.cpo(), factory.emsp(), "1.0000")
+    short = aggregating.CELLS.replace("sum(total)", "sum(total) / 2")
+    monkeypatch.setattr(aggregating, "CELLS", short)
+    with pytest.raises(clearing.CannotClose, match="the cells of 2024-03 hold"):
         close()
     assert Period.objects.get().state == Period.State.OPEN
     assert Cell.objects.count() == 0
 
 
-def test_cells_that_do_not_add_up_stop_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_of_something_else_than_what_was_frozen_stop_the_close() -> None:
     factory.cdrs(2, factory.cpo(), factory.emsp(), "1.0000")
-    short = clearing.CELLS.replace("sum(total_excl_vat)", "max(total_excl_vat)")
-    monkeypatch.setattr(clearing, "CELLS", short)
-    with pytest.raises(clearing.CannotClose, match="the cells of 2024-03 hold"):
+    freezing.freeze(Period.objects.get(), CLOSING, issue_on=CLOSING.date())
+    with tampering():
+        Cdr.objects.filter(pk=Cdr.objects.first().pk).update(total_excl_vat="1.0001")
+    with pytest.raises(clearing.CannotClose, match="not what the CDRs add up to"):
         close()
-    assert Period.objects.get().state == Period.State.OPEN
+    assert Series.objects.count() == 0
 
 
 def test_a_preview_shows_the_same_figures_and_leaves_no_trace() -> None:
@@ -226,7 +240,7 @@ def test_a_preview_shows_the_same_figures_and_leaves_no_trace() -> None:
     assert {paper["number"] for paper in shown["documents"]} == {None}
     done = clearing.report(close())
     numberless = [paper | {"number": None} for paper in done["documents"]]
-    assert shown == done | {"documents": numberless, "status": "frozen"}
+    assert shown == done | {"documents": numberless, "status": "issued", "state": "issued"}
 
 
 # The calendar
@@ -256,17 +270,39 @@ def test_the_running_month_is_closed_by_force_only_and_a_future_one_never() -> N
 
 def test_a_month_opened_late_is_due_on_the_next_day_six() -> None:
     period = Period.objects.create(month=MONTH, opened_at=dt.datetime(2024, 11, 25, tzinfo=dt.UTC))
+    assert clearing.due(dt.datetime(2024, 11, 30, 23, 59, tzinfo=dt.UTC)) == []
+    begin_grace(period, dt.datetime(2024, 12, 1, tzinfo=dt.UTC))
     assert clearing.due(dt.datetime(2024, 12, 5, 23, 59, tzinfo=dt.UTC)) == []
     assert clearing.due(dt.datetime(2024, 12, 6, tzinfo=dt.UTC)) == [period]
 
 
 def test_a_month_opened_in_time_is_due_on_its_own_day_six() -> None:
     period = Period.objects.create(month=MONTH, opened_at=dt.datetime(2024, 3, 2, tzinfo=dt.UTC))
+    assert clearing.due(dt.datetime(2024, 3, 31, 23, 59, tzinfo=dt.UTC)) == []
+    begin_grace(period, dt.datetime(2024, 4, 1, tzinfo=dt.UTC))
     assert clearing.due(dt.datetime(2024, 4, 5, 23, 59, tzinfo=dt.UTC)) == []
     assert clearing.due(dt.datetime(2024, 4, 6, tzinfo=dt.UTC)) == [period]
 
 
-def test_a_month_left_frozen_is_due_at_once() -> None:
+def begin_grace(period: Period, first: dt.datetime) -> None:
+    """Let beat see a month that is over: three days of grace, and it waits for its day 6."""
+    assert clearing.due(first) == [period]
+    clearing.go_on(period, now=first)
+    period.refresh_from_db()
+    assert (period.state, period.grace_until) == ("grace", first + dt.timedelta(days=3))
+
+
+def test_in_its_grace_a_month_takes_late_cdrs_and_afterwards_what_is_released() -> None:
+    period = Period.objects.create(month=MONTH, opened_at=dt.datetime(2024, 3, 2, tzinfo=dt.UTC))
+    begin_grace(period, dt.datetime(2024, 4, 1, tzinfo=dt.UTC))
+    late, too_late = (dt.datetime(2024, 4, day, 12, tzinfo=dt.UTC) for day in (3, 4))
+    with transaction.atomic():
+        assert period_for(MONTH, now=late, arriving=True) == period
+        assert period_for(MONTH, now=too_late, arriving=True).month == dt.date(2024, 4, 1)
+        assert period_for(MONTH, now=too_late) == period
+
+
+def test_a_month_left_unfinished_is_due_at_once() -> None:
     factory.cdr(factory.cpo(), factory.emsp())
     period = Period.objects.get()
     clearing.settle(period, now=CLOSING)
@@ -340,7 +376,7 @@ def test_a_cell_cannot_be_billed_twice_on_one_side() -> None:
 
 def test_a_cell_is_never_rounded_otherwise() -> None:
     factory.cdr(factory.cpo(), factory.emsp())
-    clearing.settle(Period.objects.get(), now=CLOSING)
+    clearing.step(Period.objects.get(), now=CLOSING)
     cell = Cell.objects.get()
     cell.pk, cell.country, cell.total = None, "XX", Decimal("0.3350")
     for net in ("0.33", "0.3350"):

@@ -2,11 +2,13 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pypdf import PdfReader
 
 from cdrs.models import Period
 from cdrs.periods import month_of
@@ -44,7 +46,7 @@ def test_close_period_tells_what_it_did() -> None:
             },
             {
                 "number": f"OCN-S-DEEMP-{timezone.localdate().year}-000001",
-                "kind": "emsp_statement",
+                "kind": "emsp_invoice",
                 "party": "DE-EMP",
                 "currency": "EUR",
                 "net": "335.00",
@@ -54,6 +56,8 @@ def test_close_period_tells_what_it_did() -> None:
         ],
         "held": 1,
         "rolled": 1,
+        "state": "closed",
+        "statements": {"published": 0, "approved": 0, "silent": 2, "objected": 0},
     }
 
 
@@ -61,6 +65,22 @@ def test_a_dry_run_changes_nothing() -> None:
     factory.cdrs(5, factory.cpo(), factory.emsp())
     shown = run("close_period", "2024-03", "--dry-run")
     assert [paper["number"] for paper in shown["documents"]] == [None, None]
+    assert Document.objects.count() == 0
+    assert Period.objects.get().state == "open"
+
+
+def test_a_sample_is_drafts_of_chosen_parties_and_nothing_else(
+    tmp_path: Path, real_paper: None
+) -> None:
+    payer = factory.emsp()
+    for code in ("FR-ABC", "NL-AAA"):
+        factory.cdrs(2, factory.cpo(code), payer)
+    told = run("close_period", "2024-03", "--sample", "fr-abc, DE-EMP", "--to", str(tmp_path))
+    names = [Path(file).name for file in told["files"]]
+    assert names == ["DRAFT-1-FR-ABC.pdf", "DRAFT-2-DE-EMP.pdf"]
+    assert all(Path(file).read_bytes().startswith(b"%PDF-") for file in told["files"])
+    text = PdfReader(told["files"][0]).pages[0].extract_text()
+    assert "DRAFT" in text
     assert Document.objects.count() == 0
     assert Period.objects.get().state == "open"
 

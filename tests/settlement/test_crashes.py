@@ -22,12 +22,15 @@ from cdrs.periods import next_month
 from parties.models import Party
 from settlement import clearing
 from settlement.invariants import breaches
-from settlement.models import Document, DocumentFile, Series
+from settlement.models import CloseRun, Document, DocumentFile, Series
 from settlement.verify import differences
 from tests.settlement import factory
 from tests.settlement.factory import MONTH
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+THIRD = 3
 
 
 class Killed(OperationalError):
@@ -51,7 +54,10 @@ def killed_at_statement(number: int) -> Iterator[None]:
         connection.close()
 
 
-def test_killed_at_any_statement_and_repeated_it_gives_the_same(transactional_db: None) -> None:
+def test_killed_at_any_third_statement_and_repeated_it_gives_the_same(
+    transactional_db: None,
+) -> None:
+    """Those between are left to the machine of test_machine.py, which kills where it likes."""
     seller, payer, other = factory.cpo("NL-AAA"), factory.emsp(), factory.emsp("NL-EMP")
     unready = factory.cpo("ES-CAR", equipped=False)
     month, kills = MONTH, 0
@@ -59,7 +65,7 @@ def test_killed_at_any_statement_and_repeated_it_gives_the_same(transactional_db
         _trade(month, seller, payer, other, unready)
         now = clearing.closable_from(month)
         try:
-            with killed_at_statement(kills + 1):
+            with killed_at_statement(1 + THIRD * kills):
                 clearing.close(month, now=now)
         except Killed:
             kills += 1
@@ -71,7 +77,7 @@ def test_killed_at_any_statement_and_repeated_it_gives_the_same(transactional_db
         assert differences(Period.objects.get(month=month)) == []
         factory.discard(Cdr.objects.filter(owner=unready, state="held"))
         month = next_month(month)
-    assert kills > 60
+    assert kills * THIRD > 100
     assert {series.last_no for series in Series.objects.all()} <= set(range(1, kills + 2))
     days = (
         Document.objects.order_by()
@@ -85,8 +91,8 @@ def test_killed_at_any_statement_and_repeated_it_gives_the_same(transactional_db
 
 FIGURES = [
     ("self_billing_invoice", "NL-AAA", "EUR", "2.35", "0.49", "2.84"),
-    ("emsp_statement", "DE-EMP", "EUR", "1.01", "0.00", "1.01"),
-    ("emsp_statement", "NL-EMP", "EUR", "1.34", "0.28", "1.62"),
+    ("emsp_invoice", "DE-EMP", "EUR", "1.01", "0.00", "1.01"),
+    ("emsp_invoice", "NL-EMP", "EUR", "1.34", "0.28", "1.62"),
 ]
 
 
@@ -146,10 +152,10 @@ def test_a_close_killed_by_signal_9_is_finished_by_two_at_once(
             factory.cdrs(20, seller, payer, "0.3350", currency=currency)
     expected = clearing.preview(MONTH, now=clearing.closable_from(MONTH))
     pdfs = DocumentFile.objects.filter(kind="pdf")
-    _killed_when(lambda: Period.objects.filter(state="frozen").exists())
+    _killed_when(CloseRun.objects.exists)
     _killed_when(lambda: Document.objects.count() > 2)
     _killed_when(lambda: pdfs.count() > 1)
-    assert Period.objects.get().state == "frozen"
+    assert Period.objects.get().state == "issued"
 
     with closing() as first, closing() as second:
         reports = [json.loads(process.communicate()[0]) for process in (first, second)]

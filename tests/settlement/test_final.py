@@ -1,5 +1,6 @@
 """What is issued is final: the database says no, and verification sees what it could not stop."""
 
+import datetime as dt
 import hashlib
 from collections.abc import Callable
 
@@ -90,7 +91,7 @@ def test_an_issued_document_takes_no_further_tax(period: Period) -> None:
 
 @pytest.mark.parametrize("change", ["net", "tax"])
 def test_a_document_that_does_not_add_up_is_not_written(period: Period, change: str) -> None:
-    document = _next(Document.objects.filter(kind="emsp_statement").get())
+    document = _next(Document.objects.filter(kind="emsp_invoice").get())
     setattr(document, change, getattr(document, change) + 1)
     document.gross += 1
     with pytest.raises(Error, match="does not add up"):
@@ -98,7 +99,7 @@ def test_a_document_that_does_not_add_up_is_not_written(period: Period, change: 
 
 
 def test_a_document_takes_the_next_number_of_its_own_series_only(period: Period) -> None:
-    document = _next(Document.objects.filter(kind="emsp_statement").get())
+    document = _next(Document.objects.filter(kind="emsp_invoice").get())
     document.number = "OCN-S-DEEMP-2024-000007"
     with pytest.raises(Error, match="next number"), transaction.atomic():
         document.save(force_insert=True)
@@ -117,7 +118,11 @@ def _next(document: Document) -> Document:
     series.last_no += 1
     series.save()
     document.pk, document.seq, document.number = None, series.last_no, series.number(series.last_no)
-    document.currency = "USD"
+    document.period = Period.objects.get_or_create(month=dt.date(2024, 4, 1))[0]
+    document.snapshot |= {"number": document.number}
+    last = Document.objects.latest("chain_no")
+    document.chain_no, document.prev_hash = last.chain_no + 1, last.hash
+    document.seal()
     return document
 
 
@@ -187,7 +192,7 @@ def _gap(period: Period) -> None:
 
 
 def _lost_document(period: Period) -> None:
-    statement = Document.objects.get(kind="emsp_statement")
+    statement = Document.objects.get(kind="emsp_invoice")
     for table in ("lines", "taxes", "files"):
         getattr(statement, table).all().delete()
     statement.delete()

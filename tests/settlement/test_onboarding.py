@@ -4,9 +4,10 @@ import pytest
 
 from parties.models import Party
 from settlement import fictional
-from settlement.models import LegalEntity, SelfBillingAgreement, VatRule
+from settlement.models import Agreement, LegalEntity, SelfBillingAgreement, VatRule
 from settlement.onboarding import equip
 from tests.settlement import factory
+from tests.settlement.factory import MONTH
 
 pytestmark = pytest.mark.django_db
 
@@ -24,28 +25,31 @@ def test_a_cpo_gets_company_agreement_and_rules() -> None:
     assert (str(agreement.valid_from), agreement.acceptance) == ("2020-01-01", "silence")
     hub = LegalEntity.objects.complete().get(party=None)
     assert (hub.name, hub.country) == ("Open Charge Network Clearing B.V.", "NL")
-    assert VatRule.objects.count() == 5
+    assert VatRule.objects.applying("NL", "NL", MONTH).rate == 21
+    assert VatRule.objects.count() > 40
+    agreed = Agreement.objects.get()
+    assert (agreed.party, agreed.kind, agreed.version) == (seller, "cpo", 1)
 
 
-def test_an_emsp_needs_no_agreement() -> None:
-    factory.emsp()
+def test_an_emsp_needs_no_self_billing_agreement() -> None:
+    assert factory.emsp().agreements.get().kind == "emsp"
     assert SelfBillingAgreement.objects.count() == 0
 
 
 def test_a_second_time_changes_nothing_a_person_has_entered() -> None:
     seller = factory.cpo()
     LegalEntity.objects.filter(party=seller).update(name="Entered by hand")
-    VatRule.objects.filter(category="S").update(rate="25")
+    VatRule.objects.filter(supplier_country="NL", category="S").update(rate="25")
     equip(seller)
     assert LegalEntity.objects.get(party=seller).name == "Entered by hand"
-    assert VatRule.objects.get(category="S").rate == 25
+    assert VatRule.objects.applying("NL", "NL", MONTH).rate == 25
     assert (LegalEntity.objects.count(), SelfBillingAgreement.objects.count()) == (2, 1)
 
 
 def test_in_live_nothing_is_made_up(settings: object) -> None:
     settings.SANDBOX = False
     factory.cpo()
-    assert LegalEntity.objects.count() == VatRule.objects.count() == 0
+    assert LegalEntity.objects.count() == VatRule.objects.count() == Agreement.objects.count() == 0
 
 
 def test_the_same_party_is_always_the_same_company() -> None:

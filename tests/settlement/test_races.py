@@ -23,13 +23,13 @@ def _close() -> dict[str, object]:
     return clearing.report(clearing.close(MONTH, now=CLOSING))
 
 
-def test_closes_at_once_make_one_set_of_documents(transactional_db: None) -> None:
+def test_eight_closes_at_once_make_one_set_of_documents(transactional_db: None) -> None:
     payers = [factory.emsp("DE-EMP"), factory.emsp("NL-EMP")]
     for number in range(4):
         seller = factory.cpo(f"FR-A{number:02}")
         for payer in payers:
             factory.cdrs(10, seller, payer, "0.3350")
-    reports = at_once(*[_close] * 4)
+    reports = at_once(*[_close] * 8)
     assert all(report == reports[0] for report in reports)
     assert Document.objects.count() == 6
     assert CloseRun.objects.count() == 1

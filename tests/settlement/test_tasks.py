@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from cdrs.models import Period
 from hub.celery import app
-from settlement import clearing, issuing, tasks
+from settlement import billing, clearing, tasks
 from settlement.models import Document, DocumentFile
 from settlement.models.documents import Kind
 from tests.settlement import factory
@@ -59,7 +59,7 @@ def test_a_month_that_cannot_be_closed_does_not_stop_the_next() -> None:
     factory.cdr(factory.cpo(), factory.emsp(), month=dt.date(2024, 4, 1))
     open_long_ago()
     tasks.close_due_periods()
-    assert Period.objects.get(month=MONTH).state == "open"
+    assert Period.objects.get(month=MONTH).state == "statement"
     assert Period.objects.get(month=dt.date(2024, 4, 1)).state == "closed"
 
 
@@ -69,7 +69,7 @@ def test_what_a_killed_close_left_without_a_pdf_is_rendered_and_the_month_closed
     clearing.settle(period, now=CLOSING)
     clearing.finish(period)
     period.refresh_from_db()
-    assert period.state == "frozen"
+    assert period.state == "issued"
     tasks.render_missing()
     tasks.render_missing()
     period.refresh_from_db()
@@ -83,12 +83,12 @@ def test_a_month_is_not_closed_while_documents_are_still_to_be_issued(
     factory.cdr(factory.cpo(), factory.emsp())
     period = Period.objects.get()
     with monkeypatch.context() as killed:
-        killed.setitem(issuing.ROLES, Kind.STATEMENT, None)
+        killed.setitem(billing.ROLES, Kind.INVOICE, None)
         with pytest.raises(TypeError):
             clearing.settle(period, now=CLOSING)
     tasks.render_missing()
     period.refresh_from_db()
-    assert (period.state, Document.objects.count()) == ("frozen", 1)
+    assert (period.state, Document.objects.count()) == ("issuing", 1)
     tasks.close_due_periods()
     period.refresh_from_db()
     assert (period.state, Document.objects.count()) == ("closed", 2)
@@ -100,15 +100,15 @@ def test_one_document_that_cannot_be_rendered_does_not_stop_the_others(
     factory.cdr(factory.cpo(), factory.emsp())
     period = Period.objects.get()
     clearing.settle(period, now=CLOSING)
-    monkeypatch.setattr("settlement.rendering.render_pdf", _only_statements)
+    monkeypatch.setattr("settlement.rendering.render_pdf", _only_invoices)
     tasks.render_missing()
-    assert DocumentFile.objects.get(kind="pdf").document.kind == "emsp_statement"
+    assert DocumentFile.objects.get(kind="pdf").document.kind == "emsp_invoice"
     period.refresh_from_db()
-    assert period.state == "frozen"
+    assert period.state == "issued"
 
 
-def _only_statements(snapshot: dict[str, str]) -> bytes:
-    if snapshot["kind"] != "emsp_statement":
+def _only_invoices(snapshot: dict[str, str], xml: bytes) -> bytes:
+    if snapshot["kind"] != "emsp_invoice":
         raise RuntimeError("no ink")
     return b"%PDF-"
 

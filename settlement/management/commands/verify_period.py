@@ -26,7 +26,7 @@ class Command(JsonCommand):
         period = Period.objects.filter(month=parse_month(month)).first()
         if period is None:
             raise CommandError(f"nothing was ever settled in {month}")
-        begun = period.state != Period.State.OPEN
+        begun = not period.thawed
         return {
             "period": str(period),
             "status": period.state,

@@ -1,0 +1,193 @@
+"""What is owed on paper for a frozen month, and with which lines."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+from cdrs.models import Period
+from parties.models import Party
+from settlement import regimes, snapshot
+from settlement.calendar import last_day
+from settlement.models import (
+    Cell,
+    CloseRun,
+    Document,
+    DocumentLine,
+    Fee,
+    LegalEntity,
+    VatRule,
+)
+from settlement.models.documents import Kind
+from settlement.snapshot import Bill, Line, Treatment
+
+ANYWHERE = ""  # the country of a service
+VATEX = {"AE": "VATEX-EU-AE", "G": "VATEX-EU-G"}  # BT-121: why no VAT is charged
+DRAFT = "DRAFT"  # the number of a bill that has none yet
+ROLES = {
+    Kind.SELF_BILLING: ("cpo", "emsp"),
+    Kind.SELF_BILLING_CREDIT: ("cpo", "emsp"),
+    Kind.INVOICE: ("emsp", "cpo"),
+    Kind.CREDIT: ("emsp", "cpo"),
+}
+SIDES = {
+    kind: DocumentLine.Side.PAYABLE if kind.self_billed else DocumentLine.Side.RECEIVABLE
+    for kind in Kind
+}
+
+
+class CannotIssue(Exception):
+    """A document lacks what it legally needs; the message says what, and nothing was issued."""
+
+
+class Order(NamedTuple):
+    """A document that a month owes a party; a credit note for one earlier month each."""
+
+    kind: Kind
+    party: Party
+    currency: str
+    corrects: Period | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind.label} of {self.party} in {self.currency}"
+
+
+def owed(period: Period) -> Iterator[Order]:
+    """Return what a month owes, by kind, party code, currency and corrected month."""
+    for kind in Kind:
+        yield from _fee_orders(period) if kind == Kind.FEE else _cell_orders(period, kind)
+
+
+def drafted(run: CloseRun, order: Order) -> Bill:
+    """Return the bill of an order, complete but for its number and annex; raises CannotIssue."""
+    ends = _entity(order.party), _entity(None)
+    supplier, customer = ends if order.kind.self_billed else ends[::-1]
+    bill = partial(
+        Bill,
+        kind=order.kind,
+        number=DRAFT,
+        month=run.period.month,
+        issued_on=run.issued_on,
+        currency=order.currency,
+        supplier=supplier,
+        customer=customer,
+        channel=regimes.channel_of(supplier.country, run.issued_on),
+    )
+    rule_of = cache(partial(_rule, supplier, customer))
+    if order.kind == Kind.FEE:
+        return bill(lines=_fee_lines(run.period, order, rule_of))
+    corrected = _corrected(order)
+    if corrected:
+        return bill(
+            lines=_cell_lines(run.period, order, _as_before(corrected)), corrected=corrected
+        )
+    return bill(
+        lines=_cell_lines(
+            run.period, order, lambda cell, _: rule_of(cell.supply_month, cell.country)
+        )
+    )
+
+
+def _cell_orders(period: Period, kind: Kind) -> Iterator[Order]:
+    role, _ = ROLES[kind]
+    party = f"{role}__country_code", f"{role}__party_id"
+    order = *party, "currency", "corrects__month"
+    cells = period.cells.filter(corrects__isnull=kind.corrects is None)
+    rows = list(cells.order_by(*order).values_list(role, "currency", "corrects", *order).distinct())
+    parties = Party.objects.in_bulk([row[0] for row in rows])
+    periods = Period.objects.in_bulk([row[2] for row in rows if row[2]])
+    return (Order(kind, parties[row[0]], row[1], periods.get(row[2])) for row in rows)
+
+
+def _fee_orders(period: Period) -> Iterator[Order]:
+    order = "party__country_code", "party__party_id", "currency"
+    rows = list(period.fees.order_by(*order).values_list("party", *order).distinct())
+    parties = Party.objects.in_bulk([row[0] for row in rows])
+    return (Order(Kind.FEE, parties[row[0]], row[-1]) for row in rows)
+
+
+def _cell_lines(
+    period: Period, order: Order, treatment_of: Callable[[Cell, Party], Treatment]
+) -> list[Line]:
+    role, other = ROLES[order.kind]
+    key: dict[str, Any] = {role: order.party, "currency": order.currency}
+    cells = Cell.objects.filter(period=period, corrects=order.corrects, **key)
+    ordered = cells.select_related(other).order_by(
+        *(f"{other}__country_code", f"{other}__party_id", "supply_month", "country", "credit")
+    )
+    return [
+        snapshot.billed_cell(
+            cell, getattr(cell, other), order.kind, treatment_of(cell, getattr(cell, other))
+        )
+        for cell in ordered
+    ]
+
+
+def _fee_lines(
+    period: Period, order: Order, rule_of: Callable[[dt.date, str], Treatment]
+) -> list[Line]:
+    fees = Fee.objects.filter(period=period, party=order.party, currency=order.currency)
+    return [
+        snapshot.billed_fee(fee, rule_of(period.month, ANYWHERE))
+        for fee in fees.select_related("period").order_by("role", "basis", "pk")
+    ]
+
+
+def _corrected(order: Order) -> Document | None:
+    """Return the document that a credit note takes back from; raises CannotIssue without one."""
+    if order.kind.corrects is None:
+        return None
+    documents = Document.objects.filter(
+        kind=order.kind.corrects,
+        period=order.corrects,
+        party=order.party,
+        currency=order.currency,
+    )
+    found = documents.select_related("supplier", "customer").first()
+    if found is None:
+        raise CannotIssue(f"{order}: {order.corrects} has no document to take back from")
+    return found
+
+
+def _as_before(corrected: Document) -> Callable[[Cell, Party], Treatment]:
+    """Return how a credit is taxed: as the line was that it takes back, whatever holds now."""
+    said = corrected.snapshot
+    groups = {(tax["category"], tax["rate"]): tax for tax in said["taxes"]}
+    taxed = {
+        (line["counterparty"], line["supply_month"], line["country"]): groups[
+            line["vat_category"], line["vat_rate"]
+        ]
+        for line in said["lines"]
+    }
+
+    def treatment_of(cell: Cell, counterparty: Party) -> Treatment:
+        key = snapshot.code_of(counterparty), f"{cell.supply_month:%Y-%m}", cell.country
+        if key not in taxed:
+            raise CannotIssue(f"{corrected} has no line of {' '.join(key)} to take back from")
+        group = taxed[key]
+        rate = Decimal(group["rate"])
+        return Treatment(group["category"], rate, "", group["note"], group.get("vatex", ""))
+
+    return treatment_of
+
+
+def _entity(party: Party | None) -> LegalEntity:
+    entity = LegalEntity.objects.complete().select_related("party").filter(party=party).first()
+    if entity is None:
+        raise CannotIssue(f"{party or 'the hub'} has no complete legal entity")
+    return entity
+
+
+def _rule(supplier: LegalEntity, customer: LegalEntity, month: dt.date, country: str) -> Treatment:
+    """Return how a supply of a month in a country is taxed; raises CannotIssue without a rule."""
+    ends, day = (supplier.country, customer.country), last_day(month)
+    if country == ANYWHERE:
+        rule = VatRule.objects.applying(*ends, day)
+    else:
+        rule = VatRule.objects.between(supplier, customer, day, country)
+    if rule is None:
+        raise CannotIssue(f"no VAT rule from {ends[0]} to {ends[1]} in {month:%Y-%m}")
+    note = "; ".join(text for text in (rule.mention, rule.legal_reference) if text)
+    vatex = rule.vatex or VATEX.get(rule.category, "")
+    return Treatment(rule.category, rule.rate, rule.mention, note, vatex)
