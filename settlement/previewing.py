@@ -22,7 +22,8 @@ from settlement.calendar import last_day
 from settlement.holding import Terms, Trade
 from settlement.models import LegalEntity, VatRule
 
-KEY = ("owner_id", "emsp_id", "month", "country", "currency")
+TRADED = Trade._fields
+KEY = (*TRADED, "currency")
 
 
 class Line(NamedTuple):
@@ -101,8 +102,8 @@ def preview(party: Party, side: Side, period: Period, now: dt.datetime) -> list[
     rule_of = _rules(party, side, terms)
     for row in _merged(rows):
         sheet = sheets.setdefault(row["currency"], Sheet(side, row["currency"]))
-        reasons = tuple(terms.obstacles(Trade(row["owner_id"], row["emsp_id"], row["month"])))
-        line = _line(row, partners[row[f"{side.other}_id"]], rule_of(row["month"]), reasons)
+        reasons = tuple(terms.obstacles(Trade(*(row[name] for name in TRADED))))
+        line = _line(row, partners[row[f"{side.other}_id"]], rule_of(row), reasons)
         (sheet.left if reasons else sheet.lines).append(line)
     return [sheets[currency] for currency in sorted(sheets)]
 
@@ -122,7 +123,7 @@ def _settled(party: Party, side: Side, period: Period) -> CdrQuerySet:
 def _released(party: Party, side: Side, period: Period, terms: Terms) -> CdrQuerySet:
     """Keep what is held only for want of data that is there by now."""
     held = holding.held_for_configuration(period).filter(**{side.own: party}, credit_of=None)
-    trades = held.order_by().values_list("owner_id", "emsp_id", "month").distinct()
+    trades = held.order_by().values_list(*TRADED).distinct()
     ready = Q(pk__in=[])
     for trade in (Trade(*row) for row in trades):
         if not terms.obstacles(trade):
@@ -175,10 +176,11 @@ def _rules(party: Party, side: Side, terms: Terms) -> Any:
     ends = [complete.filter(party=party).first(), complete.filter(party=None).first()]
     supplier, customer = ends if side is Side.SOLD else ends[::-1]
 
-    def rule_of(month: dt.date) -> VatRule | None:
+    def rule_of(row: dict[str, Any]) -> VatRule | None:
         if supplier is None or customer is None:
             return None
-        found: VatRule | None = terms.rule(supplier.country, customer.country, last_day(month))
+        day = last_day(row["month"])
+        found: VatRule | None = terms.rule(supplier, customer, day, row["country"])
         return found
 
     return rule_of

@@ -8,6 +8,7 @@ has asked for a while (it holds 270 MiB). In: {"stylesheet": path, "xml": text}.
 
 import json
 import select
+import signal
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -22,6 +23,7 @@ SVRL = "{http://purl.oclc.org/dsdl/svrl}"
 
 def serve() -> None:
     """Answer until the input ends or falls silent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks; our input then ends
     processor = PySaxonProcessor(license=False)
     compiled = cache(lambda path: _compiled(processor, path))
     while select.select([sys.stdin], [], [], IDLE_SECONDS)[0]:

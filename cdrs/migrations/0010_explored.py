@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('cdrs', '0008_arriving'),
+        ('cdrs', '0009_months'),
         ('parties', '0023_people_guards'),
     ]
 
