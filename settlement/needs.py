@@ -59,7 +59,7 @@ def _held(seat: Seat) -> Iterator[Need]:
     periods = previewing.open_periods(timezone.now())
     yield Need(
         title=ngettext("%d CDR is held", "%d CDRs are held", count) % count,
-        text=_("They are worth %s and are not paid as they stand.")
+        text=_("Worth %s; not paid as long as the reason is there.")
         % ", ".join(f"{total.total:,.2f} {total.currency}" for total in totals),
         button=_("See causes"),
         url=seat.url("portal_held"),
