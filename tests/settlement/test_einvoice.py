@@ -163,7 +163,9 @@ RULES: list[tuple[str, Snapshot, Change, set[str]]] = [
 
 
 @pytest.mark.usefixtures("real_paper")
-@pytest.mark.parametrize(("name", "snapshot", "change", "rules"), RULES, ids=lambda x: str(x)[:30])
+@pytest.mark.parametrize(
+    ("name", "snapshot", "change", "rules"), RULES, ids=[rule[0] for rule in RULES]
+)
 def test_the_schematron_refuses(
     name: str, snapshot: Snapshot, change: Change, rules: set[str]
 ) -> None:
