@@ -10,7 +10,7 @@ from django.db import transaction
 
 from cdrs.models import Period
 from parties.models import Party
-from settlement import annex, snapshot
+from settlement import annex, booking, snapshot
 from settlement.calendar import last_day
 from settlement.models import (
     Cell,
@@ -161,3 +161,4 @@ def _store(document: Document, bill: Bill, file: DocumentFile) -> None:
     )
     file.document = document
     file.save(force_insert=True)
+    booking.post_document(document)

@@ -7,7 +7,8 @@ from django.db import transaction
 
 from parties.models import Party, Role
 from settlement import fictional
-from settlement.models import LegalEntity, SelfBillingAgreement, VatRule
+from settlement.banking import accounts
+from settlement.models import BillingContact, LegalEntity, SelfBillingAgreement, VatRule
 
 AGREED_SINCE = dt.date(2020, 1, 1)
 RULED_SINCE = dt.date(2015, 1, 1)
@@ -35,10 +36,11 @@ RULES = (
 
 
 @transaction.atomic
-def equip(party: Party) -> None:
-    """Give a sandbox party what it takes to be billed: company, agreement, the hub's own side.
+def equip(party: Party, currency: str = "EUR") -> None:
+    """Give a sandbox party what it takes to be billed and paid: company, agreement, bank account.
 
-    What is there already stays as it is. In live this does nothing.
+    The hub's own side comes with it. What is there already stays as it is. In live this does
+    nothing.
     """
     if not settings.SANDBOX:
         return
@@ -47,6 +49,10 @@ def equip(party: Party) -> None:
     sells = party.roles.filter(role=Role.Kind.CPO).exists()
     if sells and not entity.self_billing_agreements.exists():
         SelfBillingAgreement.objects.create(supplier=entity, valid_from=AGREED_SINCE)
+    accounts.seed(party, currency)
+    accounts.seed(None, currency)
+    code = f"{party.country_code}-{party.party_id}".lower()
+    BillingContact.objects.get_or_create(party=party, email=f"billing@{code}.example")
 
 
 def equip_hub() -> None:
