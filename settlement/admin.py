@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from cdrs.models import Cdr, Period
 from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
 from parties.models import Platform
-from settlement import tasks
+from settlement import money_admin, tasks
 from settlement.calendar import closable_from
 from settlement.connections import ConnectionAdmin
 from settlement.models import (
@@ -36,6 +36,7 @@ from settlement.models import (
 
 admin.site.unregister(Platform)
 admin.site.register(Platform, ConnectionAdmin)
+money_admin.register(admin.site)
 
 
 class LineInline(ReadOnlyInline):
