@@ -312,6 +312,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "settlement.close_due_periods",
         "schedule": crontab(minute="10"),
     },
+    "look after money": {
+        "task": "settlement.look_after_money",
+        "schedule": crontab(minute="15"),
+    },
     "check all invariants": {
         "task": "settlement.inspect",
         "schedule": crontab(hour="3", minute="20"),
@@ -331,6 +335,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="2", minute="40"),
     },
 }
+
+# Mail: files in DATA_DIR/mail, unless a server is named
+EMAIL_HOST = env("EMAIL_HOST")
+EMAIL_PORT = int(env("EMAIL_PORT", "587"))
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = env("EMAIL_HOST_USER"), env("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = bool(EMAIL_HOST)
+EMAIL_TIMEOUT = 10
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = DATA_DIR / "mail"
+DEFAULT_FROM_EMAIL = env("EMAIL_FROM", "hub@localhost")
 
 # Time, language, files
 USE_TZ = True

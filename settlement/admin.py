@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from hub.readonly import ReadOnlyAdmin
 from parties.models import Platform
-from settlement import answers, cockpit, terms  # noqa: F401 - more desks
+from settlement import answers, cockpit, money_admin, terms  # noqa: F401 - more desks
 from settlement.connections import ConnectionAdmin
 from settlement.documents_admin import DocumentAdmin, LegalChannelAdmin, SeriesAdmin
 from settlement.models import (
@@ -19,6 +19,7 @@ admin.site.register(Series, SeriesAdmin)
 admin.site.register(LegalChannel, LegalChannelAdmin)
 admin.site.unregister(Platform)
 admin.site.register(Platform, ConnectionAdmin)
+money_admin.register(admin.site)
 
 
 @admin.register(Cell)

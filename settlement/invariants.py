@@ -15,6 +15,7 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Q, Sum
 from cdrs.models import Cdr, Finding, Period
 from parties import invariants
 from parties.invariants import Check
+from settlement import money_invariants
 from settlement.models import Cell, Document, DocumentFile, DocumentLine, Fee, Series
 from settlement.models.documents import NO_HASH, chained, digest_of
 
@@ -161,5 +162,6 @@ CHECKS: tuple[Check, ...] = (
     files_are_whole,
     held_cdrs_say_why,
     credits_mirror_their_originals,
+    *money_invariants.CHECKS,
     *invariants.CHECKS,
 )

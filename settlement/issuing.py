@@ -8,7 +8,7 @@ from dataclasses import replace
 from django.db import connection, transaction
 
 from cdrs.models import Period
-from settlement import annex, billing, snapshot
+from settlement import annex, billing, booking, snapshot
 from settlement.annex import Listing
 from settlement.billing import SIDES, CannotIssue, Order
 from settlement.einvoice import cii, inspection, ubl
@@ -162,6 +162,7 @@ def _store(document: Document, bill: Bill, listed: Listing | None) -> None:
     for file in files:
         file.document = document
     DocumentFile.objects.bulk_create(files)
+    booking.post_document(document)
 
 
 def _files(document: Document, listed: Listing | None) -> Iterator[DocumentFile]:

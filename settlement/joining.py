@@ -28,8 +28,9 @@ def join(
     dialect: str = Dialect.OCPI,
     host: str = "",
     platform_token: str = "",
+    currency: str = "EUR",
 ) -> tuple[Party, str]:
-    """Let a party join and return it with its registration token.
+    """Let a party join that trades in a currency; return it with its registration token.
 
     `platform_token` is that of an earlier, unused invitation whose platform it shares.
     Raises CannotJoin; nothing is changed then.
@@ -43,7 +44,7 @@ def join(
         )
     except invitations.InvitationError as error:
         raise CannotJoin(str(error)) from error
-    onboarding.equip(party)
+    onboarding.equip(party, currency)
     return party, token
 
 

@@ -12,7 +12,14 @@ from django.db import transaction
 
 from parties.models import Party, Role
 from settlement import fictional
-from settlement.models import Agreement, LegalEntity, SelfBillingAgreement, VatRule
+from settlement.banking import accounts
+from settlement.models import (
+    Agreement,
+    BillingContact,
+    LegalEntity,
+    SelfBillingAgreement,
+    VatRule,
+)
 
 AGREED_SINCE = dt.date(2020, 1, 1)
 ENDS = ("supplier_country", "customer_country", "supply_country", "dealer")
@@ -32,10 +39,11 @@ VAT_RULES = Path(__file__).with_name("vat_rules.csv")
 
 
 @transaction.atomic
-def equip(party: Party) -> None:
-    """Give a sandbox party what it takes to be billed: company, agreements, the hub's own side.
+def equip(party: Party, currency: str = "EUR") -> None:
+    """Give a sandbox party what it takes to be billed and paid: company, agreements, bank account.
 
-    What is there already stays as it is. In live this does nothing.
+    The hub's own side comes with it. What is there already stays as it is. In live this does
+    nothing.
     """
     if not settings.SANDBOX:
         return
@@ -45,6 +53,10 @@ def equip(party: Party) -> None:
     if sells and not entity.self_billing_agreements.exists():
         SelfBillingAgreement.objects.create(supplier=entity, valid_from=AGREED_SINCE)
     agree(party)
+    accounts.seed(party, currency)
+    accounts.seed(None, currency)
+    code = f"{party.country_code}-{party.party_id}".lower()
+    BillingContact.objects.get_or_create(party=party, email=f"billing@{code}.example")
 
 
 def agree(party: Party) -> None:

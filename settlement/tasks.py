@@ -1,12 +1,14 @@
 """What the clearing house does in the background; every task is harmless when run twice."""
 
 import logging
+from functools import partial
 
 from celery import shared_task
 from django.utils import timezone
 
 from cdrs.models import Period
-from settlement import clearing, inspecting, rendering
+from settlement import booking, clearing, inspecting, rendering
+from settlement.banking import payouts, receivables, reminders
 from settlement.models import Document
 
 logger = logging.getLogger(__name__)
@@ -59,6 +61,22 @@ def render_missing() -> None:
 def inspect() -> None:
     """Check all invariants and keep what was found."""
     inspecting.inspect()
+
+
+@shared_task(name="settlement.look_after_money")
+def look_after_money() -> None:
+    """Book what is not, move late receivables on, remind, and plan payouts; each on its own."""
+    now = timezone.now()
+    for job in (
+        booking.post_missing,
+        partial(receivables.advance, timezone.localdate(now)),
+        reminders.send_due,
+        partial(payouts.plan, now),
+    ):
+        try:
+            job()
+        except Exception:
+            logger.exception("a part of looking after money has failed")
 
 
 def _render(period: Period) -> None:

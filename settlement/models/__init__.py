@@ -7,6 +7,7 @@ from settlement.models.agreements import (
     TaxRegistration,
     VatRule,
 )
+from settlement.models.banking import BankAccount, BankLine, BankStatement
 from settlement.models.cells import Cell
 from settlement.models.closing import CloseRun
 from settlement.models.documents import (
@@ -18,24 +19,54 @@ from settlement.models.documents import (
     Series,
 )
 from settlement.models.fees import Fee
+from settlement.models.ledger import Account, Entry, FxRate, Leg
+from settlement.models.payouts import Payout, PayoutBatch, PayoutLine
+from settlement.models.receivables import (
+    Allocation,
+    BillingContact,
+    OpenAmount,
+    Receipt,
+    Receivable,
+    Reminder,
+    SetOff,
+    WriteOff,
+)
 from settlement.models.statements import Objection, Statement, StatementLine
 
 __all__ = [
+    "Account",
     "Agreement",
+    "Allocation",
+    "BankAccount",
+    "BankLine",
+    "BankStatement",
+    "BillingContact",
     "Cell",
     "CloseRun",
     "Document",
     "DocumentFile",
     "DocumentLine",
     "DocumentTax",
+    "Entry",
     "Fee",
+    "FxRate",
+    "Leg",
     "LegalChannel",
     "LegalEntity",
     "Objection",
+    "OpenAmount",
+    "Payout",
+    "PayoutBatch",
+    "PayoutLine",
+    "Receipt",
+    "Receivable",
+    "Reminder",
     "SelfBillingAgreement",
     "Series",
+    "SetOff",
     "Statement",
     "StatementLine",
     "TaxRegistration",
     "VatRule",
+    "WriteOff",
 ]

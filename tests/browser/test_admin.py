@@ -27,8 +27,18 @@ PAGES = [
     "parties/errand/",
     "parties/clientinfo/",
     "parties/user/",
+    "settlement/account/",
+    "settlement/account/statement/",
+    "settlement/account/trial-balance/",
+    "settlement/bankaccount/add/",
+    "settlement/bankline/",
+    "settlement/bankstatement/import/",
     "settlement/document/",
     "settlement/legalentity/",
+    "settlement/payout/waiting/",
+    "settlement/payoutbatch/",
+    "settlement/receivable/",
+    "settlement/receivable/ageing/",
     "settlement/vatrule/add/",
 ]
 

@@ -14,9 +14,10 @@ from cdrs.models import Period
 from cdrs.periods import month_of
 from hub.commands import written
 from parties.models import Delivery
-from settlement.models import Document, DocumentTax
-from tests.settlement import factory
+from settlement.models import Document, DocumentTax, Leg
+from tests.settlement import factory, money
 from tests.settlement.conftest import tampering
+from tests.settlement.money import Booking
 
 pytestmark = pytest.mark.django_db
 
@@ -150,3 +151,45 @@ def test_decimals_are_written_digit_for_digit() -> None:
     from decimal import Decimal
 
     assert written({"a": Decimal("10.00"), "b": Decimal("0.3350")}) == '{"a":"10.00","b":"0.3350"}'
+
+
+# Money
+
+
+def test_the_commands_of_money_tell_what_they_did(tmp_path: Path) -> None:
+    money.closed("100.0000")
+    file = tmp_path / "statement.xml"
+    file.write_bytes(money.camt(Booking("100.00", money.owed_by().document.number), ident="1"))
+    (told,) = run("import_statement", str(file))["statements"]
+    assert (told["new"], told["matched"], told["known"], told["gap"]) == (1, 1, 0, "")
+    planned = run("plan_payouts")["planned"]
+    assert [(row["party"], row["amount"]) for row in planned] == [("FR-ABC", "100.00")]
+    assert run("plan_payouts")["planned"] == planned
+    balance = run("trial_balance")
+    assert balance["totals"] == [
+        {"currency": "EUR", "debit": "300.00", "credit": "300.00", "difference": "0.00"}
+    ]
+    assert run("post_documents") == {"posted": 0}
+    for command in ("plan_payouts", "trial_balance", "post_documents"):
+        out = StringIO()
+        call_command(command, stdout=out)
+        assert out.getvalue().strip()
+
+
+def test_a_file_that_is_no_statement_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "x.xml"
+    file.write_text("hello")
+    with pytest.raises(CommandError, match="not XML"):
+        run("import_statement", str(file))
+    with pytest.raises(CommandError, match="No such file"):
+        run("import_statement", str(tmp_path / "none.xml"))
+
+
+def test_a_trial_balance_that_is_off_fails() -> None:
+    money.closed()
+    with tampering():
+        Leg.objects.filter(account__kind="sales").update(amount=-1)
+    with pytest.raises(CommandError, match="differ in EUR"):
+        run("trial_balance")
+    with pytest.raises(CommandError, match="YYYY-MM-DD"):
+        run("trial_balance", "--on", "today")

@@ -36,7 +36,7 @@ def test_beat_names_tasks_that_exist() -> None:
         for entry in app.conf.beat_schedule.values()
         if entry["task"].startswith("settlement.")
     }
-    names = {"close_due_periods", "render_missing", "inspect"}
+    names = {"close_due_periods", "render_missing", "inspect", "look_after_money"}
     assert ours == {f"settlement.{name}" for name in names}
     assert ours <= set(app.tasks)
 

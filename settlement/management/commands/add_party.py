@@ -33,7 +33,6 @@ class Command(JsonCommand):
         self, *, country_code: str, party_id: str, roles: str, name: str, **options: Any
     ) -> Mapping[str, Any]:
         """Let the party join."""
-        joining.currency_of(options["currency"])
         wanted = [role.strip().upper() for role in roles.split(",")]
         party, token = joining.join(
             joining.address_of(country_code, party_id),
@@ -42,6 +41,7 @@ class Command(JsonCommand):
             dialect=options["dialect"],
             host=options["host"].lower(),
             platform_token=options["platform_token"],
+            currency=joining.currency_of(options["currency"]),
         )
         return {
             "country_code": party.country_code,
