@@ -19,7 +19,16 @@ from django.utils import timezone
 from cdrs.models import Cdr, Period
 from cdrs.periods import month_of
 from hub.states import WrongState
-from settlement import aggregating, freezing, holding, issuing, rendering, statements
+from settlement import (
+    aggregating,
+    freezing,
+    holding,
+    issuing,
+    rendering,
+    settling,
+    statements,
+)
+from settlement.banking import payouts
 from settlement.calendar import closable_from, schedule
 from settlement.models import CloseRun, Document, DocumentLine, Statement
 from settlement.pdf import render_pdf
@@ -134,14 +143,10 @@ def finish(period: Period) -> None:
     if locked.state == State.ISSUED and not _unfiled(locked):
         locked.move_to(State.SETTLING)
         CloseRun.objects.get(period=locked).reached(CloseRun.Step.DONE)
-    if locked.state == State.SETTLING and not is_owed(locked):
+        payouts.plan(timezone.now())
+    if locked.state == State.SETTLING and not settling.is_owed(locked):
         locked.move_to(State.CLOSED, closed_at=timezone.now())
         logger.info("%s closed", locked)
-
-
-def is_owed(period: Period) -> bool:
-    """Tell whether something of a month has still to be paid, as far as the hub keeps account."""
-    return False
 
 
 def blockers(period: Period, now: dt.datetime) -> list[str]:

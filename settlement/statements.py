@@ -12,14 +12,22 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, Sum
 
 from cdrs.models import Cdr, CdrQuerySet, Period
 from hub.money import ZERO
 from parties.models import Party, Role, User
 from settlement import aggregating, holding
 from settlement.calendar import days_after, last_day, schedule
-from settlement.models import Agreement, CloseRun, Objection, Statement, StatementLine
+from settlement.models import (
+    Account,
+    Agreement,
+    CloseRun,
+    Leg,
+    Objection,
+    Statement,
+    StatementLine,
+)
 
 logger = logging.getLogger(__name__)
 DAYS = 3  # to answer, where no agreement says otherwise
@@ -155,8 +163,13 @@ def _drafts(
 
 
 def balance(party: int, kind: str, currency: str) -> Decimal:
-    """Return what a party is owed, or owes, from before: nothing, while no ledger is kept."""
-    return ZERO
+    """Return what a party is owed in a role from before, or owes in it, by the ledger."""
+    account = Account.Kind.PAYABLE if kind == Role.Kind.CPO else Account.Kind.RECEIVABLE
+    legs = Leg.objects.filter(
+        account__kind=account, account__party=party, account__currency=currency
+    )
+    found: Decimal = legs.aggregate(sum=Sum("amount", default=ZERO))["sum"]
+    return -found if account == Account.Kind.PAYABLE else found
 
 
 def _days_to_answer(period: Period, kind: str) -> dict[int, int]:

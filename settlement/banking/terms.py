@@ -4,7 +4,12 @@ import datetime as dt
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.db.models import Q
+from django.utils import timezone
+
 from parties.models import Party
+from settlement.models import Agreement
+from settlement.models.agreements import in_force
 
 
 class Terms(NamedTuple):
@@ -22,8 +27,17 @@ LAST_MONTH = 12
 
 
 def terms_of(party: Party, currency: str) -> Terms:
-    """Return the terms of a party in a currency: the defaults, until an agreement says more."""
-    return Terms()
+    """Return the terms of a party in a currency: of its agreement as a CPO, else as an eMSP.
+
+    An agreement for the currency comes before one for any; without one the defaults hold.
+    """
+    agreements = Agreement.objects.filter(
+        Q(currency__in=("", currency)), in_force(timezone.localdate()), party=party
+    )
+    agreed = agreements.order_by("kind", "-currency").first()
+    if agreed is None:
+        return Terms()
+    return Terms(agreed.minimum_payout, agreed.set_off, agreed.guarantee)
 
 
 def minimum_on(terms: Terms, day: dt.date) -> Decimal:

@@ -57,7 +57,7 @@ def test_close_period_tells_what_it_did() -> None:
         ],
         "held": 1,
         "rolled": 1,
-        "state": "closed",
+        "state": "settling",
         "statements": {"published": 0, "approved": 0, "silent": 2, "objected": 0},
     }
 

@@ -120,7 +120,7 @@ def test_a_credit_after_the_issue_becomes_a_credit_note_on_both_sides() -> None:
     assert [(line["quantity"], line["net"]) for line in said["lines"]] == [("5.0000", "10.00")]
     assert b",-5.0000,-10.0049," in bytes(note.files.get(kind="csv").content)
     assert f">{invoice.number}<".encode() in bytes(note.files.get(kind="xml").content)
-    assert period.state == Period.State.CLOSED
+    assert period.state == Period.State.SETTLING
     assert differences(period) == []
     assert breaches() == []
 
@@ -241,7 +241,7 @@ def test_a_party_has_one_fee_invoice_for_all_its_fees() -> None:
     assert (said["annex"], said["payment"]["direction"]) == (None, "payable_to_hub")
     assert sorted(invoice.files.values_list("kind", flat=True)) == ["pdf", "ubl", "xml"]
     assert Document.objects.get(party=payer).snapshot["net"] == "10.00"
-    assert period.state == Period.State.CLOSED
+    assert period.state == Period.State.SETTLING
     assert differences(period) == []
     assert breaches() == []
 
@@ -307,7 +307,7 @@ def test_a_validator_that_does_not_answer_stops_the_issue(monkeypatch: pytest.Mo
         close()
     assert Document.objects.count() == 0
     monkeypatch.setattr("settlement.einvoice.schematron.failed", lambda xml: [])
-    assert close().state == Period.State.CLOSED
+    assert close().state == Period.State.SETTLING
 
 
 def test_an_annex_that_lists_other_cdrs_than_the_lines_is_refused() -> None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.db.models import Count, Sum
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -35,6 +35,7 @@ from settlement.verify import differences
 from tests.settlement import factory
 from tests.settlement.factory import MONTH
 
+ENDS = ("settling", "closed")  # whoever owes money is not in this play
 OURS = {"no_object_is_from_the_future"}  # here the clock is the test's own
 
 
@@ -174,10 +175,10 @@ class Close(RuleBasedStateMachine):
         """Close everything that is left: it comes to its end, and all is accounted for."""
         while self._is_something_left():
             factory.release(_contested(), self.now)
-            for period in Period.objects.exclude(state="closed").order_by("month"):
+            for period in _unfinished().order_by("month"):
                 self.month = max(self.month, period.month)
                 closed = clearing.close(period.month, now=self.now, force=True)
-                assert closed.state == "closed"
+                assert closed.state in ENDS
                 assert differences(closed) == []
             self.month = next_month(self.month)
         assert Cell.objects.aggregate(n=Sum("cdr_count"), sum=Sum("total")) == {
@@ -190,7 +191,11 @@ class Close(RuleBasedStateMachine):
 
     def _is_something_left(self) -> bool:
         held = Cdr.objects.filter(state="held").exists()
-        return (held and bool(self.period)) or Period.objects.exclude(state="closed").exists()
+        return (held and bool(self.period)) or _unfinished().exists()
+
+
+def _unfinished() -> models.QuerySet[Period]:
+    return Period.objects.exclude(state__in=ENDS)
 
 
 def _contested() -> CdrQuerySet:

@@ -11,17 +11,20 @@ import sepaxml
 from django.db import Error, connection, transaction
 from lxml import etree
 
+from cdrs.models import Period
 from hub.states import WrongState
 from parties.models import Party
+from settlement import clearing
 from settlement.banking import accounts, batches, pain, payouts, returns, terms
 from settlement.banking.accounts import NotVerified
 from settlement.banking.batches import CannotBatch
 from settlement.banking.terms import Terms
 from settlement.invariants import breaches
 from settlement.ledger.balances import balance_of, owed_to
-from settlement.models import BankAccount, LegalEntity, Payout, PayoutBatch, SetOff
+from settlement.models import Agreement, BankAccount, LegalEntity, Payout, PayoutBatch, SetOff
 from tests.racing import at_once
 from tests.settlement import factory, money
+from tests.settlement.factory import MONTH
 from tests.settlement.money import Booking
 
 pytestmark = pytest.mark.django_db
@@ -29,14 +32,10 @@ D = Decimal
 DUE = dt.date(2024, 4, 27)  # the documents are of 6 April, and CPOs are paid 21 days later
 
 
-@pytest.fixture
-def agreed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let everybody have the terms that are given."""
-
-    def agree(**more: object) -> None:
-        monkeypatch.setattr(payouts, "terms_of", lambda _party, _currency: Terms(**more))
-
-    return agree
+def agreed(**more: object) -> None:
+    """Let every CPO have other terms from May on."""
+    for party in Party.objects.filter(roles__role="CPO"):
+        Agreement.objects.create(party=party, kind="cpo", valid_from=dt.date(2024, 5, 1), **more)
 
 
 def collected(total: str = "100.0000") -> Party:
@@ -74,18 +73,18 @@ def test_planning_again_changes_nothing() -> None:
     assert Payout.objects.count() == 1
 
 
-def test_a_guaranteed_cpo_is_paid_whoever_has_paid(agreed: Any) -> None:
+def test_a_guaranteed_cpo_is_paid_whoever_has_paid() -> None:
     money.closed()
-    agreed(guaranteed=True)
+    agreed(guarantee=True)
     (payout,) = money.plan()
     assert payout.amount == D(100)
 
 
-def test_a_part_payment_is_shared_by_what_each_cell_is_worth(agreed: Any) -> None:
-    agreed(minimum_payout=D(0))
+def test_a_part_payment_is_shared_by_what_each_cell_is_worth() -> None:
     money.traded("90.0000", "NL-AAA", "DE-EMP")  # with 21 % VAT on the hub's purchase
     money.traded("10.0000", "FR-ABC", "DE-EMP")
     money.closed("50.0000", "NL-AAA", "BE-OTH")
+    agreed(minimum_payout=D(0))
     money.pay("DE-EMP", "33.33")
     paid = {str(payout.party): payout.amount for payout in money.plan()}
     # NL*AAA: 169.40 gross of 140 net; a third of 90 is collected. FR*ABC: a third of 10.
@@ -144,13 +143,13 @@ def test_a_second_month_is_paid_when_it_is_due_and_not_with_the_first() -> None:
     assert first.state == "cancelled"
 
 
-def test_debt_and_credit_of_one_company_are_set_off_where_agreed(agreed: Any) -> None:
-    agreed(set_off=True)
+def test_debt_and_credit_of_one_company_are_set_off_where_agreed() -> None:
     both = money.party_of("FR-ABC", "CPO", "EMSP")
     other = money.party_of("DE-EMP", "CPO", "EMSP")
     factory.cdr(both, other, "100.0000")
     factory.cdr(other, both, "30.0000")
     money.close()
+    agreed(set_off=True)
     money.pay("DE-EMP")
     plans = {str(plan.party): plan for plan in payouts.plan(money.NOW)}
     assert plans["FR*ABC"].set_off == D(30)
@@ -507,6 +506,27 @@ def test_the_bank_s_line_books_the_payout() -> None:
     assert balance_of("payout_in_transit", None, "EUR") == D(0)
     assert balance_of("bank", None, "EUR") == D(0)
     assert breaches() == []
+
+
+def test_a_month_is_closed_once_everybody_is_paid() -> None:
+    money.closed()
+    states = []
+
+    def look() -> None:
+        period = Period.objects.get(month=MONTH)
+        clearing.finish(period)
+        period.refresh_from_db()
+        states.append(period.state)
+
+    look()
+    money.pay()
+    (payout,) = money.plan()
+    look()
+    money.submitted()
+    look()
+    money.received(Booking("-100.00", end_to_end=str(payout)))
+    look()
+    assert states == ["settling", "settling", "settling", "closed"]
 
 
 def test_one_line_for_the_whole_file_books_all_of_it() -> None:

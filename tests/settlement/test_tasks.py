@@ -48,7 +48,7 @@ def test_the_calendar_closes_what_is_due_and_nothing_else() -> None:
     factory.cdr(seller, payer, month=this_month)
     open_long_ago()
     tasks.close_due_periods()
-    assert Period.objects.get(month=MONTH).state == "closed"
+    assert Period.objects.get(month=MONTH).state == "settling"
     assert Period.objects.get(month=this_month).state == "open"
     tasks.close_due_periods()
     assert Document.objects.count() == 2
@@ -60,7 +60,7 @@ def test_a_month_that_cannot_be_closed_does_not_stop_the_next() -> None:
     open_long_ago()
     tasks.close_due_periods()
     assert Period.objects.get(month=MONTH).state == "statement"
-    assert Period.objects.get(month=dt.date(2024, 4, 1)).state == "closed"
+    assert Period.objects.get(month=dt.date(2024, 4, 1)).state == "settling"
 
 
 def test_what_a_killed_close_left_without_a_pdf_is_rendered_and_the_month_closed() -> None:
@@ -73,7 +73,7 @@ def test_what_a_killed_close_left_without_a_pdf_is_rendered_and_the_month_closed
     tasks.render_missing()
     tasks.render_missing()
     period.refresh_from_db()
-    assert period.state == "closed"
+    assert period.state == "settling"
     assert DocumentFile.objects.filter(kind="pdf").count() == 2
 
 
@@ -91,7 +91,7 @@ def test_a_month_is_not_closed_while_documents_are_still_to_be_issued(
     assert (period.state, Document.objects.count()) == ("issuing", 1)
     tasks.close_due_periods()
     period.refresh_from_db()
-    assert (period.state, Document.objects.count()) == ("closed", 2)
+    assert (period.state, Document.objects.count()) == ("settling", 2)
 
 
 def test_one_document_that_cannot_be_rendered_does_not_stop_the_others(
@@ -120,5 +120,5 @@ def test_staff_close_a_month_before_its_day() -> None:
     tasks.close_period(period.pk)
     tasks.close_period(period.pk)
     period.refresh_from_db()
-    assert period.state == "closed"
+    assert period.state == "settling"
     assert Document.objects.count() == 2
