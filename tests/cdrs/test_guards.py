@@ -1,6 +1,7 @@
 """What plain SQL in the name of the hub's own role cannot do to CDRs, findings and months."""
 
 import datetime as dt
+import re
 from decimal import Decimal
 
 import pytest
@@ -244,7 +245,8 @@ def test_nothing_is_ever_deleted(held: Cdr, table: str, what: str) -> None:
     hold(held)
     for statement in ("DELETE FROM {}", "TRUNCATE {} CASCADE"):
         assert f"{what} is never deleted" in refused(statement.format(table))
-    assert "never deleted" in refused("TRUNCATE parties_party CASCADE")
+    # Whichever guard of what hangs on a party is asked first: that of the CDRs, or of the audit trail.
+    assert re.search("never deleted|only goes on", refused("TRUNCATE parties_party CASCADE"))
 
 
 def test_the_role_of_the_hub_is_not_above_all_this() -> None:
