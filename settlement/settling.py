@@ -1,6 +1,7 @@
 """Whether a month is settled: its invoices paid to the hub, and its self-billed ones paid out."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -33,7 +34,7 @@ def _not_paid_out(period: Period) -> QuerySet[Document]:
 _BOOKED = Q(payout__state=Payout.State.BOOKED)
 
 
-def _sum(lines: QuerySet[PayoutLine, dict[str, object]]) -> Coalesce:
+def _sum(lines: QuerySet[PayoutLine, Any]) -> Coalesce:
     return Coalesce(Subquery(lines.annotate(sum=Sum("amount")).values("sum")), Decimal())
 
 

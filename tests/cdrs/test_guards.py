@@ -245,7 +245,7 @@ def test_nothing_is_ever_deleted(held: Cdr, table: str, what: str) -> None:
     hold(held)
     for statement in ("DELETE FROM {}", "TRUNCATE {} CASCADE"):
         assert f"{what} is never deleted" in refused(statement.format(table))
-    # Whichever guard of what hangs on a party is asked first: that of the CDRs, or of the audit trail.
+    # Which guard of what hangs on a party is asked first is PostgreSQL's affair.
     assert re.search("never deleted|only goes on", refused("TRUNCATE parties_party CASCADE"))
 
 
