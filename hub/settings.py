@@ -336,16 +336,6 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
-# Mail: files in DATA_DIR/mail, unless a server is named
-EMAIL_HOST = env("EMAIL_HOST")
-EMAIL_PORT = int(env("EMAIL_PORT", "587"))
-EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = env("EMAIL_HOST_USER"), env("EMAIL_HOST_PASSWORD")
-EMAIL_USE_TLS = bool(EMAIL_HOST)
-EMAIL_TIMEOUT = 10
-EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'filebased'}.EmailBackend"
-EMAIL_FILE_PATH = DATA_DIR / "mail"
-DEFAULT_FROM_EMAIL = env("EMAIL_FROM", "hub@localhost")
-
 # Time, language, files
 USE_TZ = True
 TIME_ZONE = env("TIME_ZONE", "UTC")
