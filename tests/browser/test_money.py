@@ -17,7 +17,7 @@ PASSWORD = "a long password of mine"
 @pytest.fixture(autouse=True)
 def quick_paper(monkeypatch):
     """Leave the rendering of PDFs to the tests that are about it."""
-    monkeypatch.setattr("settlement.rendering.render_pdf", lambda snapshot: b"%PDF-")
+    monkeypatch.setattr("settlement.rendering.render_pdf", lambda snapshot, xml: b"%PDF-")
 
 
 @pytest.fixture

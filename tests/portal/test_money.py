@@ -26,7 +26,7 @@ PREVIEW = "/app/NL-CPO/preview/"
 @pytest.fixture(autouse=True)
 def quick_paper(monkeypatch):
     """Have paper made quickly: how it looks has tests of its own."""
-    monkeypatch.setattr("settlement.rendering.render_pdf", lambda snapshot: b"%PDF-quick")
+    monkeypatch.setattr("settlement.rendering.render_pdf", lambda snapshot, xml: b"%PDF-quick")
 
 
 @pytest.fixture

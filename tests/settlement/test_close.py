@@ -307,7 +307,7 @@ def test_a_month_left_unfinished_is_due_at_once() -> None:
     clearing.settle(period, now=CLOSING)
     assert clearing.due(CLOSING) == [period]
     rendering.render_period(period)
-    clearing.finish(period)
+    clearing.finish(period, now=CLOSING)
     assert clearing.due(CLOSING) == []
 
 

@@ -73,7 +73,8 @@ def _unbooked() -> None:
 
 
 def _other_amount() -> None:
-    document = Document.objects.filter(kind="emsp_statement").first()
+    document = Document.objects.filter(kind="emsp_invoice").first()
+    assert document
     for leg in Leg.objects.filter(entry__document=document):
         Leg.objects.filter(pk=leg.pk).update(amount=leg.amount * 2)
 
