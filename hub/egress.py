@@ -12,7 +12,6 @@ import socket
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from hub import metrics
+from hub.resolving import look_up
 
 BODY_LIMIT = 1024 * 1024
 URL_LIMIT = 255  # of a URL that a partner names (OCPI 2.2.1, types, URL)
@@ -293,9 +293,8 @@ def _connect(host: str, port: int) -> socket.socket:
 
 def _resolve(host: str, port: int, seconds: float) -> list[Any]:
     """Look a name up within the deadline (the system's resolver knows none)."""
-    look_up = RESOLVER.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
-        return look_up.result(timeout=seconds)
+        return look_up(host, port).result(timeout=seconds)
     except FutureTimeout as error:
         raise EgressFailedError("time ran out looking up the name", timeout=True) from error
 
@@ -349,5 +348,4 @@ def _session() -> requests.Session:
 
 
 _current = threading.local()
-RESOLVER = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
 _SESSION = _session()

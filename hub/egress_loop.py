@@ -8,7 +8,7 @@ import asyncio
 import socket
 import ssl
 import time
-from functools import cache, partial
+from functools import cache
 
 import aiohttp
 from aiohttp import AddrInfoType
@@ -18,6 +18,7 @@ from yarl import URL
 
 from hub import egress
 from hub.egress import EgressDeniedError, EgressFailedError, Reply, Request
+from hub.resolving import look_up
 
 MOST = 512  # connections in use at once
 IDLE = 15.0  # seconds for which a connection is kept
@@ -96,8 +97,7 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        answers = await asyncio.get_running_loop().run_in_executor(egress.RESOLVER, look_up)
+        answers = await asyncio.shield(asyncio.wrap_future(look_up(host, port)))
         egress.check_addresses(host, (str(item[4][0]) for item in answers))
         return [
             ResolveResult(

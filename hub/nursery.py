@@ -108,9 +108,9 @@ def _live(command: Sequence[str], log: str | None, folder: str) -> None:
 @contextmanager
 def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
     """Have another environment for a moment."""
-    before = dict(os.environ)
+    before, during = dict(os.environ), dict(wanted)  # a copy: it may be os.environ itself
     os.environ.clear()
-    os.environ.update(wanted)
+    os.environ.update(during)
     try:
         yield
     finally:

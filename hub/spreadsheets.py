@@ -2,7 +2,9 @@
 
 import re
 
-FORMULA = re.compile("[\\s'\"]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# What Python calls space, spelled out so that PostgreSQL takes the same for it.
+SPACE = "\t\n\x0b\f\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+FORMULA = re.compile(f"[{SPACE}'\"]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def safe(text: str) -> str:

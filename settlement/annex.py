@@ -1,7 +1,6 @@
 """The annex of a document: every CDR behind it, as CSV that a spreadsheet cannot misread."""
 
 import io
-import re
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -10,6 +9,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Collate, Concat
 
 from cdrs.models import Cdr, CdrQuerySet, Period
+from hub.spreadsheets import FORMULA
 from parties.models import Party
 from settlement.models import DocumentLine
 
@@ -17,8 +17,6 @@ COLUMNS = (
     *("cdr_id", "session_id", "counterparty", "supply_month", "start", "end"),
     *("energy_kwh", "total_excl_vat", "currency", "country", "credit"),
 )
-SPACE = "\t\n\x0b\f\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-FORMULA = re.compile(f"[{SPACE}'\"]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 class Listing(NamedTuple):
@@ -100,8 +98,3 @@ def _instant(column: str) -> Case:
         When(Q(**{column: whole}), then=_stamp(utc, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
         default=_stamp(utc, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
     )
-
-
-def safe(text: str) -> str:
-    """Mark a text that a spreadsheet could execute with an apostrophe in front."""
-    return f"'{text}" if FORMULA.match(text) else text

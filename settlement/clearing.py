@@ -54,7 +54,7 @@ def close(month: dt.date, *, now: dt.datetime, force: bool = False) -> Period:
     period = _closable(month, now, force)
     settle(period, now=now)
     rendering.render_period(period)
-    finish(period)
+    finish(period, now=now)
     period.refresh_from_db()
     return period
 
@@ -112,7 +112,7 @@ def answers(period: Period) -> dict[str, int]:
 
 def due(now: dt.datetime) -> list[Period]:
     """Return the months for which the calendar has a step, or of which one was left unfinished."""
-    unfinished = Period.objects.exclude(state=State.CLOSED).order_by("month")
+    unfinished = Period.objects.exclude(state__in=[State.SETTLING, State.CLOSED]).order_by("month")
     return [period for period in unfinished if _next_at(period) <= now]
 
 
@@ -137,15 +137,15 @@ def step(period: Period, *, now: dt.datetime) -> None:
 
 
 @transaction.atomic
-def finish(period: Period) -> None:
+def finish(period: Period, *, now: dt.datetime) -> None:
     """Let a month whose documents all have their files be settled, and close it when it is."""
     locked = Period.objects.select_for_update().get(pk=period.pk)
     if locked.state == State.ISSUED and not _unfiled(locked):
         locked.move_to(State.SETTLING)
         CloseRun.objects.get(period=locked).reached(CloseRun.Step.DONE)
-        payouts.plan(timezone.now())
+        payouts.plan(now)
     if locked.state == State.SETTLING and not settling.is_owed(locked):
-        locked.move_to(State.CLOSED, closed_at=timezone.now())
+        locked.move_to(State.CLOSED, closed_at=now)
         logger.info("%s closed", locked)
 
 

@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from hub.portal import attachment
 from hub.readonly import ReadOnlyAdmin, ReadOnlyInline, pretty
 from settlement.models import (
     Document,
@@ -204,7 +204,7 @@ class DocumentAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         file = get_object_or_404(DocumentFile, document=document_id, kind=kind)
-        return attachment(file)
+        return attachment(bytes(file.content), file.name, file.content_type)
 
     @admin.display(description=_("net"), ordering="net")
     def net_amount(self, document: Document) -> str:
@@ -277,15 +277,6 @@ def _page_of(document: Document) -> str:
 
 def _file_url(document: Document, file: DocumentFile) -> str:
     return reverse("admin:settlement_document_file", args=[document.pk, file.kind])
-
-
-def attachment(file: DocumentFile) -> HttpResponse:
-    """Return a file as a download that no browser opens or guesses about."""
-    headers = {
-        "Content-Disposition": content_disposition_header(True, file.name) or "attachment",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return HttpResponse(bytes(file.content), content_type=file.content_type, headers=headers)
 
 
 class SeriesAdmin(ReadOnlyAdmin):

@@ -9,10 +9,11 @@ from typing import Any
 
 import xlsxwriter  # type: ignore[import-untyped]
 from django.http import Http404, HttpResponse
-from django.utils.http import content_disposition_header
+
+from hub.portal import attachment
+from hub.spreadsheets import safe
 
 ROWS = 100_000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 TYPES = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -27,14 +28,8 @@ def download(
         raise Http404
     write = as_csv if kind == "csv" else as_xlsx
     titles = [str(title) for title in header]
-    return HttpResponse(
-        write(titles, (row for row, _ in zip(rows, range(ROWS), strict=False))),
-        content_type=TYPES[kind],
-        headers={
-            "Content-Disposition": content_disposition_header(True, f"{name}.{kind}") or "",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    content = write(titles, (row for row, _ in zip(rows, range(ROWS), strict=False)))
+    return attachment(content, f"{name}.{kind}", TYPES[kind])
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
@@ -87,5 +82,4 @@ def _plain(cell: Any) -> Any:
     """Spell a cell; a text that a spreadsheet would take for a formula is quoted."""
     if isinstance(cell, Decimal | int):
         return f"{cell:f}" if isinstance(cell, Decimal) else cell
-    text = _text(cell)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return safe(_text(cell))

@@ -10,7 +10,6 @@ from cdrs.models import Period
 from settlement import booking, clearing, inspecting, rendering
 from settlement.banking import payouts, receivables, reminders
 from settlement.disputes import evidence, timers
-from settlement.models import Document
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,8 @@ def next_step(period_id: int, state: str) -> None:
 def render(document_id: int) -> None:
     """Render one document, and let its month be settled if that was the last one."""
     rendering.render(document_id)
-    clearing.finish(Document.objects.select_related("period").get(pk=document_id).period)
+    period = Period.objects.get(documents=document_id)
+    clearing.finish(period, now=timezone.now())
 
 
 @shared_task(name="settlement.render_missing")
@@ -55,7 +55,7 @@ def render_missing() -> None:
     """Render what an interrupted close has left without files, and let those months be settled."""
     rendering.render_missing()
     for period in Period.objects.filter(state__in=[Period.State.ISSUED, Period.State.SETTLING]):
-        clearing.finish(period)
+        clearing.finish(period, now=timezone.now())
 
 
 @shared_task(name="settlement.inspect")
@@ -97,4 +97,4 @@ def _render(period: Period) -> None:
     """Spread the rendering over the workers."""
     for document in period.documents.unfinished().only("pk"):
         render.delay(document.pk)
-    clearing.finish(period)
+    clearing.finish(period, now=timezone.now())

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from cdrs.models import Cdr, Period
 from hub.money import rounded
+from hub.spreadsheets import safe
 from parties.models import Party
 from settlement import ocn_verify, parquet
-from settlement.annex import safe
 from settlement.models import Document, DocumentFile, Fee, Series
 from settlement.models.documents import NO_HASH, Kind, chained, digest_of
 from settlement.snapshot import code_of

@@ -85,6 +85,7 @@ def pytest_load_initial_conftests() -> None:
     with superuser_of(data_dir) as superuser:
         for liberty in LIBERTIES:
             superuser.execute(liberty)
+    (data_dir / "static").mkdir()  # what serves it warns where there is none
     os.environ |= {
         "DATABASE_URL": services.database_url(data_dir),
         "REDIS_URL": services.redis_url(data_dir),

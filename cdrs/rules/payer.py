@@ -110,7 +110,7 @@ def token_used_often(facts: Facts, context: Context) -> str | None:
     return f"{count} sessions of this token in a day" if count > MANY else None
 
 
-@rule(HOLD, since=NEW, retried=True)
+@rule(HOLD, since=NEW, retried=True, timed=True)
 def agreement_missing(facts: Facts, context: Context) -> str | None:
     """CPO and eMSP need agreements that let them trade when the session starts."""
     if context.parameters.trading and context.contracted:

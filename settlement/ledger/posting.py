@@ -37,7 +37,6 @@ def _taken_back(rows: Iterable[tuple[str, str, int]]) -> tuple[tuple[str, str, i
 POSTINGS: Mapping[str, tuple[tuple[str, str, int], ...]] = {
     "self_billing_invoice": PURCHASE,
     "self_billing_credit_note": _taken_back(PURCHASE),
-    "emsp_statement": SALE,
     "emsp_invoice": SALE,
     "emsp_credit_note": _taken_back(SALE),
     "fee_invoice": FEE,

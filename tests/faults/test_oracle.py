@@ -1,5 +1,6 @@
 """The oracle sees what it is there for: each kind of loss, made on purpose."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -101,20 +102,29 @@ def publish(ours: Scene, uid: str) -> None:
     ours.driver.writes.append(write)
 
 
+FORGET = """
+DELETE FROM parties_delivery USING locations_location AS location, parties_role AS role,
+    parties_party AS party
+WHERE module = 'locations' AND object_id = location.id AND receiver_id = role.id
+    AND role.party_id = party.id AND location.uid = %s AND party.party_id = %s AND attempts > 0
+"""
+
+
+def forget_refused(ours: Scene, uid: str) -> None:
+    """Delete what the lone receiver is owed once it has refused it: nobody is sending it then."""
+    deadline = time.monotonic() + 30
+    with psycopg.connect(ours.database, autocommit=True) as connection:
+        while not connection.execute(FORGET, [uid, LONE[2:]]).rowcount:
+            assert time.monotonic() < deadline, f"{LONE} was never told of {uid}"
+            time.sleep(0.05)
+
+
 @pytest.mark.network
 def test_the_hub_keeps_its_promise_and_a_deleted_debt_breaks_it(ours: Scene) -> None:
     assert ours.evidence().findings() == []
     ours.turn(LONE, "error500")
     publish(ours, "GONE")
-    with psycopg.connect(ours.database) as connection:
-        connection.execute(
-            "DELETE FROM parties_delivery"
-            " USING locations_location AS location, parties_role AS role,"
-            " parties_party AS party WHERE module = 'locations' AND object_id = location.id"
-            " AND receiver_id = role.id AND role.party_id = party.id"
-            " AND location.uid = 'GONE' AND party.party_id = %s",
-            [LONE[2:]],
-        )
+    forget_refused(ours, "GONE")
     ours.turn(LONE, moods.OK)
     ours.settle()
     findings = ours.evidence().findings()

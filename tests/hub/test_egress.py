@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 from django.test import override_settings
 
-from hub import egress
+from hub import egress, resolving
 from hub.egress_loop import Door
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -226,6 +226,36 @@ def test_one_private_answer_among_public_ones_is_enough_to_refuse(call, monkeypa
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: answers)
     with override_settings(ALLOW_PRIVATE_NETWORKS=False), pytest.raises(egress.EgressDeniedError):
         call("https://two-faced.example/")
+
+
+def test_a_slow_name_server_holds_up_nobody_else(call, server, monkeypatch):
+    """It counts within the deadline, is asked once, and other names are looked up meanwhile."""
+    real, asked, ended, answer = socket.getaddrinfo, [], [], threading.Event()
+
+    def slow(host, *args, **kwargs):
+        if host == "slow.example":
+            asked.append(host)
+            assert answer.wait(30)
+            raise socket.gaierror
+        return real(host, *args, **kwargs)
+
+    def fail():
+        with pytest.raises(egress.EgressFailedError) as caught:
+            call("http://slow.example/", seconds=0.5)
+        ended.append(caught.value.timeout)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    callers = [threading.Thread(target=fail) for _ in range(2 * resolving.MOST)]
+    started = time.monotonic()
+    for caller in callers:
+        caller.start()
+    url = server(lambda peer: peer.sendall(OK)).replace("127.0.0.1", "localhost")
+    assert call(url).body == b"hi"
+    for caller in callers:
+        caller.join()
+    assert time.monotonic() - started < 15
+    answer.set()
+    assert (asked, ended) == (["slow.example"], [True] * len(callers))
 
 
 def long_head(count, size):

@@ -24,7 +24,8 @@ print("clean")
 """
 PART = """
 import os, signal, sys, time
-print("begun", *sys.argv[1:], os.getcwd(), os.getsid(0) == os.getpid(), flush=True)
+print("begun", *sys.argv[1:], os.getcwd(), os.getsid(0) == os.getpid(), end=" ")
+print("PATH" in os.environ, flush=True)
 if sys.argv[1] == "wait":
     time.sleep(60)
 sys.exit(int(sys.argv[1]))
@@ -64,7 +65,7 @@ def test_a_part_has_its_arguments_folder_and_session_and_tells_how_it_ended(born
     part = born("3")
     assert part.wait(30) == 3
     assert (part.poll(), part.returncode) == (3, 3)
-    assert words(tmp_path / "log") == ["begun", "3", str(tmp_path), "True"]
+    assert words(tmp_path / "log") == ["begun", "3", str(tmp_path), "True", "True"]
     part.send_signal(signal.SIGKILL)  # harmless: it has ended
 
 

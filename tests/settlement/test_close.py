@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 
 from cdrs.models import Cdr, Period
 from cdrs.periods import period_for
+from hub.spreadsheets import safe
 from settlement import aggregating, clearing, freezing, rendering
-from settlement.annex import safe
 from settlement.models import Cell, CloseRun, Document, LegalEntity, Series
 from settlement.verify import differences
 from tests.settlement import factory
@@ -307,7 +307,7 @@ def test_a_month_left_unfinished_is_due_at_once() -> None:
     clearing.settle(period, now=CLOSING)
     assert clearing.due(CLOSING) == [period]
     rendering.render_period(period)
-    clearing.finish(period)
+    clearing.finish(period, now=CLOSING)
     assert clearing.due(CLOSING) == []
 
 

@@ -105,7 +105,7 @@ def test_verify_period_fails_on_a_cent_and_lists_it() -> None:
     run("close_period", "2024-03")
     assert run("verify_period", "2024-03") == {
         "period": "2024-03",
-        "status": "closed",
+        "status": "settling",
         "cdrs": 3,
         "documents": 2,
         "differences": [],

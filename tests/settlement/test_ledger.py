@@ -39,7 +39,7 @@ def test_a_closed_month_is_booked_as_it_was_issued() -> None:
         ("input_vat", None, D("21")),
         ("cpo_payable", "NL*AAA", D("-121")),
     ]
-    sold = money.bill_of("DE-EMP", "emsp_statement")
+    sold = money.bill_of("DE-EMP", "emsp_invoice")
     assert legs(f"document:{sold.pk}") == [
         ("emsp_receivable", "DE*EMP", D("100")),
         ("sales", None, D("-100")),
@@ -52,7 +52,6 @@ PAYABLE, RECEIVABLE = ("cpo_payable", True), ("emsp_receivable", True)
 TABLE = [
     ("self_billing_invoice", "CPO", {"purchases": 100, "input_vat": 21, "cpo_payable": -121}),
     ("self_billing_credit_note", "CPO", {"purchases": -100, "input_vat": -21, "cpo_payable": 121}),
-    ("emsp_statement", "EMSP", {"emsp_receivable": 121, "sales": -100, "output_vat": -21}),
     ("emsp_invoice", "EMSP", {"emsp_receivable": 121, "sales": -100, "output_vat": -21}),
     ("emsp_credit_note", "EMSP", {"emsp_receivable": -121, "sales": 100, "output_vat": 21}),
     ("fee_invoice", "CPO", {"cpo_payable": 121, "fee_revenue": -100, "output_vat": -21}),
@@ -100,7 +99,7 @@ def test_what_an_older_version_issued_is_booked_later() -> None:
     assert {breach.check for breach in breaches()} == {"documents_are_in_the_ledger"}
     assert booking.post_missing() == 2
     assert breaches() == []
-    assert Receivable.objects.get().due_on == money.bill_of("DE-EMP", "emsp_statement").due_on
+    assert Receivable.objects.get().due_on == money.bill_of("DE-EMP", "emsp_invoice").due_on
 
 
 # I10: balanced, at least two legs, one currency

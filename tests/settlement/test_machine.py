@@ -127,7 +127,7 @@ class Close(RuleBasedStateMachine):
     @rule(at=st.integers(1, 12))
     def killed_while_rendering(self, at: int) -> None:
         self._killed(at, lambda: rendering.render_period(self.period))
-        self._killed(at, lambda: clearing.finish(self.period))
+        self._killed(at, lambda: clearing.finish(self.period, now=self.now))
 
     @precondition(lambda self: not self.period.thawed)
     @rule()

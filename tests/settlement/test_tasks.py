@@ -67,7 +67,7 @@ def test_what_a_killed_close_left_without_a_pdf_is_rendered_and_the_month_closed
     factory.cdr(factory.cpo(), factory.emsp())
     period = Period.objects.get()
     clearing.settle(period, now=CLOSING)
-    clearing.finish(period)
+    clearing.finish(period, now=CLOSING)
     period.refresh_from_db()
     assert period.state == "issued"
     tasks.render_missing()
