@@ -7,7 +7,7 @@ from django.db import DataError, OperationalError, connection, transaction
 
 from hub import statements
 from hub.statements import Columns
-from parties.models import Party, Platform
+from parties.models import Party, Platform, User
 from tests.services import superuser_of
 from tests.speaking import joined
 
@@ -86,3 +86,15 @@ def test_errors_are_those_of_django():
     with pytest.raises(DataError), transaction.atomic():
         statements.rows("SELECT 1 / %s::int", [0])
     assert statements.rows(ANSWER, [1]) == [(41,)]
+
+
+def test_a_statement_is_prepared_once_and_what_the_orm_asks_is_not(db):
+    for number in range(3):
+        assert statements.rows("SELECT %s::int AS prepared_once", [number]) == [(number,)]
+    for _ in range(10):
+        User.objects.filter(email="nobody").exists()
+    asked = "SELECT count(*), sum(generic_plans + custom_plans) FROM pg_prepared_statements"
+    told = statements.rows(f"{asked} WHERE statement LIKE %s", ["SELECT $1::int AS prepared_once"])
+    assert told == [(1, 3)]
+    everything = statements.rows(f"{asked} WHERE statement LIKE %s", ["%parties_user%"])
+    assert everything == [(0, None)]
