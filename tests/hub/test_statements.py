@@ -98,3 +98,20 @@ def test_a_statement_is_prepared_once_and_what_the_orm_asks_is_not(db):
     assert told == [(1, 3)]
     everything = statements.rows(f"{asked} WHERE statement LIKE %s", ["%parties_user%"])
     assert everything == [(0, None)]
+
+
+def test_a_plan_for_an_empty_table_does_not_last(db, monkeypatch):
+    """Planned for a table that then fills, it would read all of it for each row it is asked for."""
+    monkeypatch.setattr(statements._Plans, "kept", 0.0)
+    asked = "SELECT count(*) FROM growing WHERE id = %s"
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE growing (id int PRIMARY KEY) ON COMMIT DROP")
+        cursor.execute("ANALYZE growing")
+        for _ in range(10):
+            statements.rows(asked, [1])
+        cursor.execute("INSERT INTO growing SELECT generate_series(1, 20000)")
+        monkeypatch.setattr(statements, "_plans", statements._Plans())
+        read = "SELECT seq_scan, idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'growing'"
+        before = statements.rows(read, [])[0]
+        assert statements.rows(asked, [1]) == [(1,)]
+        assert statements.rows(read, [])[0] == (before[0], before[1] + 1)
