@@ -37,6 +37,10 @@ SIDES = {
 }
 
 
+# month of supply, country, who is on the other end of the line -> how it is taxed
+Taxing = Callable[[dt.date, str, Party | None], Treatment]
+
+
 class CannotIssue(Exception):
     """A document lacks what it legally needs; the message says what, and nothing was issued."""
 
@@ -61,10 +65,10 @@ def owed(period: Period) -> Iterator[Order]:
 
 def drafted(run: CloseRun, order: Order) -> Bill:
     """Return the bill of an order, complete but for its number and annex; raises CannotIssue."""
-    ends = _entity(order.party), _entity(None)
-    supplier, customer = ends if order.kind.self_billed else ends[::-1]
-    bill = partial(
-        Bill,
+    supplier, customer = _ends(order)
+    corrected = _corrected(order)
+    lines = _fee_lines if order.kind == Kind.FEE else _cell_lines
+    return Bill(
         kind=order.kind,
         number=DRAFT,
         month=run.period.month,
@@ -72,21 +76,28 @@ def drafted(run: CloseRun, order: Order) -> Bill:
         currency=order.currency,
         supplier=supplier,
         customer=customer,
+        lines=lines(run.period, order, _taxing(order, corrected)),
         channel=regimes.channel_of(supplier.country, run.issued_on),
+        corrected=corrected,
     )
-    rule_of = cache(partial(_rule, supplier, customer))
-    if order.kind == Kind.FEE:
-        return bill(lines=_fee_lines(run.period, order, rule_of))
-    corrected = _corrected(order)
+
+
+def taxing(order: Order) -> Taxing:
+    """Return how the lines of an order are taxed; raises CannotIssue, now or when called."""
+    return _taxing(order, _corrected(order))
+
+
+def _taxing(order: Order, corrected: Document | None) -> Taxing:
     if corrected:
-        return bill(
-            lines=_cell_lines(run.period, order, _as_before(corrected)), corrected=corrected
-        )
-    return bill(
-        lines=_cell_lines(
-            run.period, order, lambda cell, _: rule_of(cell.supply_month, cell.country)
-        )
-    )
+        return _as_before(corrected)
+    rule = cache(partial(_rule, *_ends(order)))
+    return lambda month, country, counterparty: rule(month, country)
+
+
+def _ends(order: Order) -> tuple[LegalEntity, LegalEntity]:
+    """Return the supplier and the customer."""
+    party, hub = _entity(order.party), _entity(None)
+    return (party, hub) if order.kind.self_billed else (hub, party)
 
 
 def _cell_orders(period: Period, kind: Kind) -> Iterator[Order]:
@@ -107,29 +118,25 @@ def _fee_orders(period: Period) -> Iterator[Order]:
     return (Order(Kind.FEE, parties[row[0]], row[-1]) for row in rows)
 
 
-def _cell_lines(
-    period: Period, order: Order, treatment_of: Callable[[Cell, Party], Treatment]
-) -> list[Line]:
+def _cell_lines(period: Period, order: Order, treatment_of: Taxing) -> list[Line]:
     role, other = ROLES[order.kind]
     key: dict[str, Any] = {role: order.party, "currency": order.currency}
     cells = Cell.objects.filter(period=period, corrects=order.corrects, **key)
     ordered = cells.select_related(other).order_by(
         *(f"{other}__country_code", f"{other}__party_id", "supply_month", "country", "credit")
     )
-    return [
-        snapshot.billed_cell(
-            cell, getattr(cell, other), order.kind, treatment_of(cell, getattr(cell, other))
-        )
-        for cell in ordered
-    ]
+    lines = []
+    for cell in ordered:
+        partner: Party = getattr(cell, other)
+        treatment = treatment_of(cell.supply_month, cell.country, partner)
+        lines.append(snapshot.billed_cell(cell, partner, order.kind, treatment))
+    return lines
 
 
-def _fee_lines(
-    period: Period, order: Order, rule_of: Callable[[dt.date, str], Treatment]
-) -> list[Line]:
+def _fee_lines(period: Period, order: Order, treatment_of: Taxing) -> list[Line]:
     fees = Fee.objects.filter(period=period, party=order.party, currency=order.currency)
     return [
-        snapshot.billed_fee(fee, rule_of(period.month, ANYWHERE))
+        snapshot.billed_fee(fee, treatment_of(period.month, ANYWHERE, None))
         for fee in fees.select_related("period").order_by("role", "basis", "pk")
     ]
 
@@ -150,7 +157,7 @@ def _corrected(order: Order) -> Document | None:
     return found
 
 
-def _as_before(corrected: Document) -> Callable[[Cell, Party], Treatment]:
+def _as_before(corrected: Document) -> Taxing:
     """Return how a credit is taxed: as the line was that it takes back, whatever holds now."""
     said = corrected.snapshot
     groups = {(tax["category"], tax["rate"]): tax for tax in said["taxes"]}
@@ -161,8 +168,8 @@ def _as_before(corrected: Document) -> Callable[[Cell, Party], Treatment]:
         for line in said["lines"]
     }
 
-    def treatment_of(cell: Cell, counterparty: Party) -> Treatment:
-        key = snapshot.code_of(counterparty), f"{cell.supply_month:%Y-%m}", cell.country
+    def treatment_of(month: dt.date, country: str, counterparty: Party | None) -> Treatment:
+        key = snapshot.code_of(counterparty), f"{month:%Y-%m}", country
         if key not in taxed:
             raise CannotIssue(f"{corrected} has no line of {' '.join(key)} to take back from")
         group = taxed[key]

@@ -31,11 +31,14 @@ BILLED = (
 TRADES = """
 SELECT DISTINCT owner_id, emsp_id, month, country FROM settlement_day ORDER BY 1, 2, 3, 4
 """
+UNCONTRACTED_DAYS = """
+SELECT DISTINCT owner_id, emsp_id, currency, day FROM settlement_day
+WHERE NOT credit AND cdr_terms(owner_id, emsp_id, currency, day) IS NULL
+"""
 UNCONTRACTED = """
-SELECT c.id FROM cdrs_cdr c JOIN (
-    SELECT DISTINCT owner_id, emsp_id, currency, day FROM settlement_day
-    WHERE NOT credit AND cdr_terms(owner_id, emsp_id, currency, day) IS NULL
-) d ON (c.owner_id, c.emsp_id, c.currency) = (d.owner_id, d.emsp_id, d.currency)
+WITH uncontracted AS ({days})
+SELECT c.id FROM cdrs_cdr c JOIN uncontracted d
+    ON (c.owner_id, c.emsp_id, c.currency) = (d.owner_id, d.emsp_id, d.currency)
     AND (c.started_at AT TIME ZONE %(zone)s)::date = d.day
 WHERE c.period_id = %(period)s AND c.credit_of_id IS NULL
 """
@@ -169,7 +172,10 @@ def _trades_added_up() -> list[Trade]:
 def _hold_uncontracted(period: Period) -> int:
     """Hold what started while CPO and eMSP had no agreement with the hub."""
     with connection.cursor() as cursor:
-        cursor.execute(UNCONTRACTED, {"period": period.pk, "zone": settings.TIME_ZONE})
+        cursor.execute(
+            UNCONTRACTED.format(days=UNCONTRACTED_DAYS),
+            {"period": period.pk, "zone": settings.TIME_ZONE},
+        )
         chosen = [cdr for (cdr,) in cursor.fetchall()]
     if not chosen:
         return 0
@@ -207,15 +213,15 @@ def _accept(held: CdrQuerySet, period: Period) -> int:
 
 
 def held_for_configuration(period: Period) -> CdrQuerySet:
-    """Keep held CDRs that only we stand in the way of, and whose own month is not open any more."""
+    """Keep held CDRs that only we stand in the way of, unless their own month still takes them."""
     holding = Finding.objects.filter(
         cdr=OuterRef("pk"), severity=Finding.Severity.HOLD, cleared_at=None
     )
-    still_open = Period.objects.filter(month=OuterRef("month"), state=Period.State.OPEN)
+    thawed = Period.objects.filter(month=OuterRef("month"), state__in=Period.THAWED)
     return Cdr.objects.held_up_to(period.month).filter(
         Exists(holding.filter(code__in=CODES)),
         ~Exists(holding.exclude(code__in=CODES)),
-        ~Exists(still_open.exclude(pk=period.pk)),
+        ~Exists(thawed.exclude(pk=period.pk)),
         emsp__isnull=False,
     )
 

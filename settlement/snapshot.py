@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 
@@ -82,6 +82,31 @@ class Tax(NamedTuple):
     vatex: str
 
 
+class Taxed(Protocol):
+    """What is taxed: a rounded amount, and how."""
+
+    @property
+    def net(self) -> Decimal: ...
+
+    @property
+    def treatment(self) -> Treatment: ...
+
+
+def taxes_on(lines: Iterable[Taxed], currency: str) -> list[Tax]:
+    """Return the VAT per category and rate, each on the sum of its rounded lines."""
+    groups: dict[tuple[str, Decimal], list[Taxed]] = defaultdict(list)
+    for line in lines:
+        groups[line.treatment.category, line.treatment.rate].append(line)
+    return [_tax_on(*key, groups[key], currency) for key in sorted(groups)]
+
+
+def _tax_on(category: str, rate: Decimal, lines: list[Taxed], currency: str) -> Tax:
+    base = sum((line.net for line in lines), ZERO)
+    note = "; ".join(_distinct(line.treatment.note for line in lines))
+    tax = rounded(base * rate / 100, currency)
+    return Tax(category, rate, base, tax, note, lines[0].treatment.vatex)
+
+
 @dataclass(frozen=True)
 class Bill:
     """A document about to be issued, with its sums."""
@@ -122,16 +147,7 @@ class Bill:
     @cached_property
     def taxes(self) -> list[Tax]:
         """Return the VAT per category and rate, each on the sum of its rounded lines."""
-        groups: dict[tuple[str, Decimal], list[Line]] = defaultdict(list)
-        for line in self.lines:
-            groups[line.treatment.category, line.treatment.rate].append(line)
-        return [self._tax(*key, groups[key]) for key in sorted(groups)]
-
-    def _tax(self, category: str, rate: Decimal, lines: list[Line]) -> Tax:
-        base = sum((line.net for line in lines), ZERO)
-        tax = rounded(base * rate / 100, self.currency)
-        note = "; ".join(_distinct(line.treatment.note for line in lines))
-        return Tax(category, rate, base, tax, note, lines[0].treatment.vatex)
+        return taxes_on(self.lines, self.currency)
 
     @property
     def net(self) -> Decimal:
