@@ -20,6 +20,7 @@ from settlement.models import (
     VatRule,
 )
 from settlement.models.documents import Kind
+from settlement.paydays import due_on
 from settlement.snapshot import Bill, Line, Treatment
 
 ANYWHERE = ""  # the country of a service
@@ -73,6 +74,7 @@ def drafted(run: CloseRun, order: Order) -> Bill:
         number=DRAFT,
         month=run.period.month,
         issued_on=run.issued_on,
+        due_on=due_on(order.kind, order.party, order.currency, run.issued_on),
         currency=order.currency,
         supplier=supplier,
         customer=customer,

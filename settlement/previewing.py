@@ -17,11 +17,12 @@ from django.utils import timezone
 from cdrs.explorer import Side
 from cdrs.models import Period
 from hub.money import ZERO, rounded
-from parties.models import Party, Role
+from parties.models import Party
 from settlement import billing, foreseen, snapshot
 from settlement.billing import CannotIssue, Order
 from settlement.foreseen import Day
 from settlement.holding import Terms
+from settlement.ledger.posting import is_paid_out
 from settlement.models import Fee
 from settlement.models.documents import Kind
 from settlement.snapshot import Tax, Treatment
@@ -108,7 +109,7 @@ def preview(party: Party, side: Side, period: Period, now: dt.datetime) -> list[
     terms = Terms(timezone.localdate(now))
     days = foreseen.days(party, side, period, terms)
     sheets = _of_cells(party, side, period, days)
-    if side is _side_of_fees(party):
+    if side is (Side.SOLD if is_paid_out(party) else Side.BOUGHT):
         settled = _settled(days)
         if side is Side.SOLD:
             settled |= _settled(foreseen.days(party, Side.BOUGHT, period, terms))
@@ -133,12 +134,6 @@ def open_periods(now: dt.datetime) -> list[Period]:
 def _settled(days: dict[Day, tuple[str, ...]]) -> dict[Day, None]:
     """Keep what the close would not hold; once, even if a party sells to itself."""
     return {day: None for day, reasons in days.items() if not reasons}
-
-
-def _side_of_fees(party: Party) -> Side:
-    """Return where fees are booked, as `posting.sides_of` has it."""
-    sells = party.roles.filter(role=Role.Kind.CPO).exists()
-    return Side.SOLD if sells else Side.BOUGHT
 
 
 def _place(sheet: Sheet) -> tuple[str, int, str]:

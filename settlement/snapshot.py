@@ -35,13 +35,6 @@ SELF_BILLING_IN = {
     "SE": "Självfakturering",
 }
 PRO_FORMA = "Pro forma"
-DAYS_TO_PAY = {
-    Kind.SELF_BILLING: 21,
-    Kind.SELF_BILLING_CREDIT: 21,
-    Kind.INVOICE: 14,
-    Kind.CREDIT: 14,
-    Kind.FEE: 14,
-}
 KWH, PIECE, MONTH = "KWH", "C62", "MON"  # UN/ECE Recommendation 20
 FEE_UNITS = {Fee.Basis.KWH: KWH, Fee.Basis.CDR: PIECE, Fee.Basis.MONTHLY: MONTH}
 
@@ -115,6 +108,7 @@ class Bill:
     number: str
     month: dt.date
     issued_on: dt.date
+    due_on: dt.date
     currency: str
     supplier: LegalEntity
     customer: LegalEntity
@@ -122,11 +116,6 @@ class Bill:
     channel: str
     corrected: Document | None = None
     annex: dict[str, Any] | None = field(default=None)
-
-    @property
-    def due_on(self) -> dt.date:
-        """Return the day it is to be paid by."""
-        return self.issued_on + dt.timedelta(days=DAYS_TO_PAY[self.kind])
 
     @property
     def regime(self) -> str:
