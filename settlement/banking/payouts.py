@@ -113,6 +113,13 @@ def plan_for(
     return Plan(party, currency, amount, payout, "", set_off)
 
 
+def replan(party: Party, currency: str) -> None:
+    """Plan again what nobody has taken up yet, of a party that can be paid less by now."""
+    planned = Payout.objects.filter(party=party, currency=currency, state=State.PLANNED, batch=None)
+    if planned.exists():
+        plan_for(party, currency, timezone.now())
+
+
 def _claims(party: Party, currency: str, terms: Terms, without: list[int]) -> list[Claim]:
     parameters: dict[str, Any] = {
         "party": party.pk,

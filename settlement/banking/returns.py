@@ -17,7 +17,7 @@ def book(line: BankLine, paid: Paid, source: str = Kind.BANK) -> None:
     """Book a bank line that is about payouts; `source` is where the line stands by now."""
     sides = [Side(source, line.amount), Side(Kind.IN_TRANSIT, -line.amount)]
     post(
-        f"{'bank_line' if source == Kind.BANK else 'match'}:{line.pk}",
+        key_of(line, source),
         Entry.Cause.RETURN if line.amount > 0 else Entry.Cause.BANK,
         line.currency,
         line.booked_on,
@@ -30,6 +30,17 @@ def book(line: BankLine, paid: Paid, source: str = Kind.BANK) -> None:
         else:
             payout.move_to(State.BOOKED, bank_line=line)
             _complete(payout)
+
+
+def key_of(line: BankLine, source: str) -> str:
+    """Return the key of a line's entry: from the bank, or from what was not matched until then.
+
+    A line whose match was undone is matched once more.
+    """
+    if source == Kind.BANK:
+        return f"bank_line:{line.pk}"
+    undone = line.receipts.exclude(reverses=None).count()
+    return f"match:{line.pk}" + (f"/{undone + 1}" if undone else "")
 
 
 @transaction.atomic

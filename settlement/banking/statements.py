@@ -168,7 +168,7 @@ def _matched(line: BankLine) -> bool:
 def _receive(line: BankLine, party: Party, named: list[Receivable], source: str) -> Decimal:
     """Book money of a party, from the bank or from what was not matched, and let it settle."""
     post(
-        f"bank_line:{line.pk}" if source == Kind.BANK else f"match:{line.pk}",
+        returns.key_of(line, source),
         Entry.Cause.RECEIPT if source == Kind.BANK else Entry.Cause.MATCH,
         line.currency,
         line.booked_on,
