@@ -1,14 +1,14 @@
 """Book documents when they are issued: the ledger, and what is to be paid for them."""
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from settlement.banking import allocating, payouts
 from settlement.ledger import posting
+from settlement.ledger.turns import in_turn
 from settlement.models import Account, Document, Entry, Receipt, Receivable
 
 
-@transaction.atomic
+@in_turn
 def post_document(document: Document) -> bool:
     """Book a document and open what is to be paid for it; tell whether there was anything to do.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -19,6 +19,7 @@ from settlement.banking.accounts import account_of
 from settlement.banking.terms import Terms, minimum_on, terms_of
 from settlement.ledger.balances import owed_to
 from settlement.ledger.posting import Side, post
+from settlement.ledger.turns import in_turn
 from settlement.models import (
     Account,
     BankAccount,
@@ -87,7 +88,7 @@ def plan(now: dt.datetime) -> list[Plan]:
     return [plan_for(row.party, row.currency, now) for row in ordered if row.party]
 
 
-@transaction.atomic
+@in_turn
 def plan_for(
     party: Party, currency: str, now: dt.datetime, *, retry_of: Payout | None = None
 ) -> Plan:

@@ -1,12 +1,12 @@
 """What the bank did with payouts: paid, rejected, or returned; the last two are planned again."""
 
-from django.db import transaction
 from django.utils import timezone
 
 from hub.states import WrongState
 from settlement.banking import payouts
 from settlement.banking.matching import Paid
 from settlement.ledger.posting import Side, post
+from settlement.ledger.turns import in_turn
 from settlement.models import Account, BankLine, Entry, Payout, PayoutBatch
 
 Kind = Account.Kind
@@ -43,7 +43,7 @@ def key_of(line: BankLine, source: str) -> str:
     return f"match:{line.pk}" + (f"/{undone + 1}" if undone else "")
 
 
-@transaction.atomic
+@in_turn
 def give_up(payout: Payout, state: str, reason: str) -> Payout | None:
     """Take back a payout that the bank has rejected or returned, and plan it again.
 

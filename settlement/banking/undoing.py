@@ -2,7 +2,6 @@
 
 import datetime as dt
 
-from django.db import transaction
 from django.utils import timezone
 
 from parties.models import Party, User
@@ -10,6 +9,7 @@ from settlement.banking import allocating, payouts
 from settlement.banking.receivables import step_at
 from settlement.banking.statements import CannotMatch
 from settlement.ledger.posting import Side, post
+from settlement.ledger.turns import in_turn
 from settlement.models import Account, Allocation, BankLine, Document, Entry, Receipt, Receivable
 from settlement.models.documents import Kind
 
@@ -20,7 +20,7 @@ def receipt_of(line: BankLine) -> Receipt | None:
     return found
 
 
-@transaction.atomic
+@in_turn
 def undo(line: BankLine, reason: str, by: User) -> Receipt:
     """Take back that a line pays invoices, and return the receipt that says so.
 
