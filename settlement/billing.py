@@ -2,13 +2,15 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache
 from typing import Any, NamedTuple
 
 from cdrs.models import Period
 from parties.models import Party
-from settlement import regimes, snapshot
+from settlement import accounting, regimes, snapshot
+from settlement.accounting import Accounting
 from settlement.calendar import last_day
 from settlement.models import (
     Cell,
@@ -23,7 +25,6 @@ from settlement.models.documents import Kind
 from settlement.paydays import due_on
 from settlement.snapshot import Bill, Line, Treatment
 
-ANYWHERE = ""  # the country of a service
 VATEX = {"AE": "VATEX-EU-AE", "G": "VATEX-EU-G"}  # BT-121: why no VAT is charged
 DRAFT = "DRAFT"  # the number of a bill that has none yet
 ROLES = {
@@ -69,7 +70,7 @@ def drafted(run: CloseRun, order: Order) -> Bill:
     supplier, customer = _ends(order)
     corrected = _corrected(order)
     lines = _fee_lines if order.kind == Kind.FEE else _cell_lines
-    return Bill(
+    bill = Bill(
         kind=order.kind,
         number=DRAFT,
         month=run.period.month,
@@ -82,6 +83,19 @@ def drafted(run: CloseRun, order: Order) -> Bill:
         channel=regimes.channel_of(supplier.country, run.issued_on),
         corrected=corrected,
     )
+    return replace(bill, accounting=_accounting(bill))
+
+
+def _accounting(bill: Bill) -> Accounting | None:
+    """Return how VAT is told to its state; what is taken back goes by the rate of before."""
+    if not bill.tax:
+        return None
+    if bill.corrected and (said := bill.corrected.snapshot.get("accounting")):
+        return accounting.again(said)
+    try:
+        return accounting.of(bill.supplier.country, bill.currency, bill.issued_on)
+    except LookupError as error:
+        raise CannotIssue(f"{bill.kind.label} in {bill.currency}: {error}") from error
 
 
 def taxing(order: Order) -> Taxing:
@@ -92,8 +106,13 @@ def taxing(order: Order) -> Taxing:
 def _taxing(order: Order, corrected: Document | None) -> Taxing:
     if corrected:
         return _as_before(corrected)
-    rule = cache(partial(_rule, *_ends(order)))
-    return lambda month, country, counterparty: rule(month, country)
+    supplier, customer = _ends(order)
+
+    @cache
+    def treatment(month: dt.date, country: str) -> Treatment:
+        return _treated(_rule(order, supplier, customer, last_day(month), country))
+
+    return lambda month, country, counterparty: treatment(month, country)
 
 
 def _ends(order: Order) -> tuple[LegalEntity, LegalEntity]:
@@ -138,7 +157,7 @@ def _cell_lines(period: Period, order: Order, treatment_of: Taxing) -> list[Line
 def _fee_lines(period: Period, order: Order, treatment_of: Taxing) -> list[Line]:
     fees = Fee.objects.filter(period=period, party=order.party, currency=order.currency)
     return [
-        snapshot.billed_fee(fee, treatment_of(period.month, ANYWHERE, None))
+        snapshot.billed_fee(fee, treatment_of(period.month, "", None))
         for fee in fees.select_related("period").order_by("role", "basis", "pk")
     ]
 
@@ -188,15 +207,22 @@ def _entity(party: Party | None) -> LegalEntity:
     return entity
 
 
-def _rule(supplier: LegalEntity, customer: LegalEntity, month: dt.date, country: str) -> Treatment:
-    """Return how a supply of a month in a country is taxed; raises CannotIssue without a rule."""
-    ends, day = (supplier.country, customer.country), last_day(month)
-    if country == ANYWHERE:
-        rule = VatRule.objects.applying(*ends, day)
+def _rule(
+    order: Order, supplier: LegalEntity, customer: LegalEntity, day: dt.date, country: str
+) -> VatRule:
+    """Return how an order's supply in a country is taxed; raises CannotIssue without a rule."""
+    rules = VatRule.objects
+    if order.kind == Kind.FEE:
+        found = rules.on_services(supplier, customer, day)
     else:
-        rule = VatRule.objects.between(supplier, customer, day, country)
-    if rule is None:
-        raise CannotIssue(f"no VAT rule from {ends[0]} to {ends[1]} in {month:%Y-%m}")
+        found = rules.between(supplier, customer, day, country)
+    if found is None:
+        ends = f"{supplier.country} to {customer.country}"
+        raise CannotIssue(f"no VAT rule from {ends} in {day:%Y-%m}")
+    return found
+
+
+def _treated(rule: VatRule) -> Treatment:
     note = "; ".join(text for text in (rule.mention, rule.legal_reference) if text)
     vatex = rule.vatex or VATEX.get(rule.category, "")
     return Treatment(rule.category, rule.rate, rule.mention, note, vatex)

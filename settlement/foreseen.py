@@ -31,7 +31,7 @@ WITH settlement_day AS (
         energy_kwh numeric, total numeric)
 )
 """
-KEY = (*Trade._fields, "currency", "corrects_id", "day")
+KEY = (*Trade._fields, "corrects_id", "day")
 NEVER = Value(None, output_field=BigIntegerField())
 
 
@@ -53,7 +53,7 @@ class Day(NamedTuple):
     @property
     def trade(self) -> Trade:
         """Return what decides whether it can be billed."""
-        return Trade(self.owner_id, self.emsp_id, self.month, self.country)
+        return Trade(self.owner_id, self.emsp_id, self.month, self.country, self.currency)
 
 
 def days(party: Party, side: Side, period: Period, terms: Terms) -> dict[Day, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from cdrs.models import Cdr, CdrQuerySet, Finding, Period
 from parties.models import Party
+from settlement import accounting
 from settlement.calendar import last_day
 from settlement.models import LegalEntity, SelfBillingAgreement, VatRule
 from settlement.models.agreements import in_force
@@ -19,8 +20,9 @@ from settlement.models.agreements import in_force
 ENTITY_MISSING = "legal_entity_missing"
 AGREEMENT_MISSING = "self_billing_agreement_missing"
 RULE_MISSING = "vat_rule_missing"
+RATE_MISSING = "exchange_rate_missing"
 STRAY_CREDIT = "credit_without_original"
-CODES = (ENTITY_MISSING, AGREEMENT_MISSING, RULE_MISSING, STRAY_CREDIT)
+CODES = (ENTITY_MISSING, AGREEMENT_MISSING, RULE_MISSING, RATE_MISSING, STRAY_CREDIT)
 CONTESTED = "contested"
 NOT_CONTRACTED = "agreement_missing"  # the rule of cdrs, which also releases what it holds
 BILLED = (
@@ -29,7 +31,8 @@ BILLED = (
 )
 
 TRADES = """
-SELECT DISTINCT owner_id, emsp_id, month, country FROM settlement_day ORDER BY 1, 2, 3, 4
+SELECT DISTINCT owner_id, emsp_id, month, country, currency FROM settlement_day
+ORDER BY 1, 2, 3, 4, 5
 """
 UNCONTRACTED_DAYS = """
 SELECT DISTINCT owner_id, emsp_id, currency, day FROM settlement_day
@@ -56,12 +59,13 @@ SELECT count(*) FROM moved
 
 
 class Trade(NamedTuple):
-    """What decides whether CDRs can be billed: who sold to whom, in which month and country."""
+    """What decides whether CDRs can be billed: who sold what to whom, in which month."""
 
     owner_id: int
     emsp_id: int
     month: dt.date
     country: str
+    currency: str
 
 
 class Terms:
@@ -76,6 +80,7 @@ class Terms:
         self._entities = {entity.party_id: entity for entity in LegalEntity.objects.complete()}
         self._names = {None: "the hub"} | {party.pk: str(party) for party in Party.objects.all()}
         self.rule = cache(VatRule.objects.between)
+        self._needs = cache(partial(accounting.obstacle, on=issued_on))
 
     def obstacles(self, trade: Trade) -> dict[str, str]:
         """Return why a trade cannot be billed, as codes with words; empty if it can."""
@@ -83,17 +88,19 @@ class Terms:
             ENTITY_MISSING: "; ".join(self._without_entity(trade)),
             AGREEMENT_MISSING: self._without_agreement(trade),
             RULE_MISSING: "; ".join(self._without_rule(trade)),
+            RATE_MISSING: "; ".join(self._without_rate(trade)),
         }
         return {code: text for code, text in found.items() if text}
 
-    def without_fee_rule(self, party: int, month: dt.date) -> str:
+    def without_fee_rule(self, party: int, currency: str, month: dt.date) -> str:
         """Return why a fee of a month cannot be billed, in words; empty if it can."""
         hub, entity = self._entities.get(None), self._entities.get(party)
         if hub is None or entity is None:
             return f"{self._names[party]} or the hub has no complete legal entity"
-        if VatRule.objects.applying(hub.country, entity.country, last_day(month)):
-            return ""
-        return f"no VAT rule from {hub.country} to {entity.country}"
+        rule = VatRule.objects.on_services(hub, entity, last_day(month))
+        if rule is None:
+            return f"no VAT rule from {hub.country} to {entity.country}"
+        return self._needs(hub.country, currency) if rule.rate else ""
 
     def _without_entity(self, trade: Trade) -> Iterator[str]:
         for party in (trade.owner_id, trade.emsp_id, None):
@@ -106,12 +113,22 @@ class Terms:
         return f"{self._names[trade.owner_id]} has no self-billing agreement in force"
 
     def _without_rule(self, trade: Trade) -> Iterator[str]:
+        for supplier, customer, rule in self._rules(trade):
+            if rule is None:
+                yield f"no VAT rule from {supplier.country} to {customer.country}"
+
+    def _without_rate(self, trade: Trade) -> Iterator[str]:
+        for supplier, _, rule in self._rules(trade):
+            if rule and rule.rate and (text := self._needs(supplier.country, trade.currency)):
+                yield text
+
+    def _rules(self, trade: Trade) -> Iterator[tuple[LegalEntity, LegalEntity, VatRule | None]]:
+        """Return how each side is taxed, as far as its companies are known."""
         for ends in ((trade.owner_id, None), (None, trade.emsp_id)):
             supplier, customer = (self._entities.get(end) for end in ends)
-            if supplier is None or customer is None:
-                continue
-            if not self.rule(supplier, customer, last_day(trade.month), trade.country):
-                yield f"no VAT rule from {supplier.country} to {customer.country}"
+            if supplier and customer:
+                day = last_day(trade.month)
+                yield supplier, customer, self.rule(supplier, customer, day, trade.country)
 
 
 def release(period: Period, *, issued_on: dt.date) -> int:
@@ -136,10 +153,11 @@ def hold(period: Period, *, issued_on: dt.date) -> int:
 def obstacles(period: Period, *, issued_on: dt.date) -> list[str]:
     """Return in words why what has been frozen cannot be billed on a day."""
     terms = Terms(issued_on)
-    rows = period.cells.order_by().values_list("cpo_id", "emsp_id", "supply_month", "country")
+    columns = ("cpo_id", "emsp_id", "supply_month", "country", "currency")
+    rows = period.cells.order_by().values_list(*columns)
     found = [terms.obstacles(Trade(*row)) for row in rows.distinct()]
-    parties = period.fees.order_by().values_list("party_id", flat=True).distinct()
-    fees = {terms.without_fee_rule(party, period.month) for party in parties}
+    parties = period.fees.order_by().values_list("party_id", "currency").distinct()
+    fees = {terms.without_fee_rule(*row, period.month) for row in parties}
     return sorted({text for reasons in found for text in reasons.values()} | fees - {""})
 
 

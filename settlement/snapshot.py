@@ -13,6 +13,7 @@ from django.conf import settings
 from hub.money import ZERO, minor_unit, rounded
 from parties.models import Party
 from settlement import regimes
+from settlement.accounting import Accounting
 from settlement.calendar import last_day
 from settlement.models import Cell, Document, Fee, LegalEntity
 from settlement.models.documents import Kind, Regime
@@ -115,6 +116,7 @@ class Bill:
     lines: list[Line]
     channel: str
     corrected: Document | None = None
+    accounting: Accounting | None = None
     annex: dict[str, Any] | None = field(default=None)
 
     @property
@@ -122,7 +124,7 @@ class Bill:
         """Return the law it stands under; for a credit note that of what it corrects."""
         if self.corrected:
             return str(self.corrected.snapshot["regime"])
-        return regimes.regime_of(self.channel, self._categories).value
+        return regimes.regime_of(self.supplier, self.channel, self._categories).value
 
     @property
     def has_einvoice(self) -> bool:
@@ -182,6 +184,7 @@ def taken(bill: Bill) -> dict[str, Any]:
         "references": _references(bill.corrected),
         "lines": [_line(bill, no, line) for no, line in enumerate(bill.lines, start=1)],
         "taxes": [_taxed(bill, tax) for tax in bill.taxes],
+        "accounting": bill.accounting.said(bill.tax) if bill.accounting else None,
         "net": bill.spelled(bill.net),
         "tax": bill.spelled(bill.tax),
         "gross": bill.spelled(bill.gross),

@@ -44,6 +44,13 @@ class Payment(NamedTuple):
     name: str
 
 
+class Accounted(NamedTuple):
+    """The VAT in the currency of the state that gets it."""
+
+    currency: str
+    tax: str
+
+
 class Exemption(NamedTuple):
     """Why no VAT is charged."""
 
@@ -108,6 +115,12 @@ def payment_terms(snapshot: Snapshot) -> str:
     if snapshot["type_code"] in CREDIT:
         return "Set off against the next settlement"
     return f"Due on {snapshot['due_on']}"
+
+
+def accounted(snapshot: Snapshot) -> Accounted | None:
+    """Return the VAT in another currency, where the document is not in that of the state."""
+    said = snapshot.get("accounting")  # documents of before there was any do not tell
+    return Accounted(said["currency"], said["tax"]) if said else None
 
 
 def exemption(group: Snapshot) -> Exemption:

@@ -18,6 +18,7 @@ from settlement.models import (
     Agreement,
     Document,
     DocumentFile,
+    FxRate,
     LegalEntity,
     SelfBillingAgreement,
     VatRule,
@@ -45,6 +46,7 @@ def market(seller, buyer):
     factory.cdrs(2, seller, buyer, "0.0049", country="DE")
     factory.cdr(seller, french, "12.3456", energy="7.1000")
     factory.cdr(seller, swiss, "8.0000", currency="CHF")
+    factory.rate("CHF", "EUR", CLOSING.date(), timezone.localdate())
     factory.credit(factory.cdr(seller, buyer, "5.5550"))
     factory.cdr(factory.cpo("BE-CPO"), buyer, "4.0000")
     return seller
@@ -163,6 +165,12 @@ def test_a_month_that_is_over_is_shown_until_its_freeze(market, clerk):
     assert "You would receive" in clerk.get(PREVIEW).text
     clearing.step(march, now=CLOSING)
     assert previewing.open_periods(CLOSING) == []
+
+
+def test_it_is_that_too_where_a_rate_is_missing(market):
+    FxRate.objects.all().delete()
+    assert previews() == documents()
+    assert "CHF" not in {currency for *_, currency in previews()}
 
 
 def test_a_stray_credit_is_not_in_it(market, seller, buyer):

@@ -16,6 +16,7 @@ from parties.models import User
 from settlement import clearing
 from settlement.models import Agreement, Document, LegalEntity, TaxRegistration, VatRule
 from settlement.paydays import bank_days_after
+from settlement.regimes import regime_of
 from tests import objects
 from tests.settlement import factory
 from tests.settlement.factory import CLOSING, MONTH
@@ -206,6 +207,28 @@ def test_the_country_of_the_supply_can_have_a_rule_of_its_own() -> None:
 def test_a_company_has_the_regime_of_its_country_unless_told(country: str, regime: str) -> None:
     assert LegalEntity(country=country).document_regime == regime
     assert LegalEntity(country=country, regime="CA_GST").document_regime == "CA_GST"
+
+
+@pytest.mark.parametrize(
+    ("company", "channel", "categories", "regime"),
+    [
+        ({"country": "FR"}, "pdf_ok", {"S"}, "eu_vat"),
+        ({"country": "FR"}, "peppol_required", {"AE", "S"}, "eu_vat"),
+        ({"country": "FR"}, "clearance_required", {"S"}, "pro_forma"),
+        ({"country": "FR", "regime": "OTHER"}, "pdf_ok", {"O"}, "pro_forma"),
+        ({"country": "FR"}, "pdf_ok", {"O"}, "us_statement"),
+        ({"country": "US"}, "pdf_ok", {"O"}, "us_statement"),
+        ({"country": "US"}, "pdf_ok", {"S"}, "pro_forma"),
+        ({"country": "GB"}, "pdf_ok", {"O"}, "us_statement"),
+        ({"country": "GB"}, "pdf_ok", {"S"}, "pro_forma"),
+        ({"country": "VE", "regime": "LATAM_PROFORMA"}, "pdf_ok", {"O"}, "pro_forma"),
+        ({"country": "JP"}, "pdf_ok", {"O"}, "us_statement"),
+    ],
+)
+def test_the_regime_of_a_document_comes_from_company_channel_and_categories(
+    company: dict[str, str], channel: str, categories: set[str], regime: str
+) -> None:
+    assert regime_of(LegalEntity(**company), channel, categories) == regime
 
 
 def test_tax_registrations_of_a_country_never_overlap() -> None:
