@@ -34,9 +34,25 @@ TRADES = """
 SELECT DISTINCT owner_id, emsp_id, month, country, currency FROM settlement_day
 ORDER BY 1, 2, 3, 4, 5
 """
+# Where cdr_terms(...) would be NULL; but asked of each party and day, as pairs are many.
 UNCONTRACTED_DAYS = """
-SELECT DISTINCT owner_id, emsp_id, currency, day FROM settlement_day
-WHERE NOT credit AND cdr_terms(owner_id, emsp_id, currency, day) IS NULL
+WITH party AS (
+    SELECT owner_id AS id, 'cpo' AS kind, currency, day FROM settlement_day WHERE NOT credit
+    UNION
+    SELECT emsp_id, 'emsp', currency, day FROM settlement_day WHERE NOT credit
+), lacking AS MATERIALIZED (
+    SELECT * FROM party WHERE NOT EXISTS (
+        SELECT FROM settlement_agreement a
+        WHERE (a.party_id, a.kind) = (party.id, party.kind) AND a.currency IN ('', party.currency)
+            AND a.valid_from <= party.day AND (a.valid_to IS NULL OR a.valid_to > party.day))
+)
+SELECT d.owner_id, d.emsp_id, d.currency, d.day FROM settlement_day d JOIN lacking l
+    ON (l.id, l.kind, l.currency, l.day) = (d.owner_id, 'cpo', d.currency, d.day)
+WHERE NOT d.credit
+UNION
+SELECT d.owner_id, d.emsp_id, d.currency, d.day FROM settlement_day d JOIN lacking l
+    ON (l.id, l.kind, l.currency, l.day) = (d.emsp_id, 'emsp', d.currency, d.day)
+WHERE NOT d.credit
 """
 UNCONTRACTED = """
 WITH uncontracted AS ({days})
@@ -79,7 +95,7 @@ class Terms:
         self._agreed = set(agreements.values_list("supplier__party_id", flat=True))
         self._entities = {entity.party_id: entity for entity in LegalEntity.objects.complete()}
         self._names = {None: "the hub"} | {party.pk: str(party) for party in Party.objects.all()}
-        self.rule = cache(VatRule.objects.between)
+        self._vat = VatRule.objects.all().remembered()
         self._needs = cache(partial(accounting.obstacle, on=issued_on))
 
     def obstacles(self, trade: Trade) -> dict[str, str]:
@@ -97,7 +113,7 @@ class Terms:
         hub, entity = self._entities.get(None), self._entities.get(party)
         if hub is None or entity is None:
             return f"{self._names[party]} or the hub has no complete legal entity"
-        rule = VatRule.objects.on_services(hub, entity, last_day(month))
+        rule = self._vat.on_services(hub, entity, last_day(month))
         if rule is None:
             return f"no VAT rule from {hub.country} to {entity.country}"
         return self._needs(hub.country, currency) if rule.rate else ""
@@ -128,7 +144,7 @@ class Terms:
             supplier, customer = (self._entities.get(end) for end in ends)
             if supplier and customer:
                 day = last_day(trade.month)
-                yield supplier, customer, self.rule(supplier, customer, day, trade.country)
+                yield supplier, customer, self._vat.between(supplier, customer, day, trade.country)
 
 
 def release(period: Period, *, issued_on: dt.date) -> int:
