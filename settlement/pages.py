@@ -34,9 +34,11 @@ def preview(request: HttpRequest, seat: Seat) -> HttpResponse:
     context: dict[str, Any] = {"side": side, "sides": sides_of(seat), "periods": periods}
     if period:
         context |= {"period": period, "closes_at": due_at(period), "now": now}
+        sheets = previewing.preview(seat.party, side, period, now)
+        context["totals"] = previewing.totals(sheets) if len(sheets) > 1 else {}
         context["sheets"] = [
             {"sheet": sheet, "left": [(line, _reasons(line, side)) for line in sheet.left]}
-            for sheet in previewing.preview(seat.party, side, period, now)
+            for sheet in sheets
         ]
         context["held"] = _held(seat, side, period)
     return show(request, seat, "portal/preview.html", context, here="portal_preview")

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from hub.readonly import ReadOnlyInline
 from parties.models import Party
-from settlement.banking import accounts, camt, matching, statements, writeoffs
+from settlement.banking import accounts, camt, matching, statements, undoing, writeoffs
 from settlement.models import BankAccount, BankLine, BankStatement, Receivable
 from settlement.money_admin.desk import Ask, Deed, MoneyAdmin, NotDone, person, reason_of, spelled
 
@@ -193,6 +193,14 @@ def _charge(request: HttpRequest, row: BankLine) -> str:
     return gettext("Proposed. A second person has to approve it.")
 
 
+def _undo(request: HttpRequest, row: BankLine) -> str:
+    undone = undoing.undo(row, reason_of(request), person(request))
+    return gettext("The match with %(party)s is undone: %(reason)s") % {
+        "party": undone.party,
+        "reason": undone.reason,
+    }
+
+
 def _number(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
@@ -238,6 +246,14 @@ class BankLineAdmin(MoneyAdmin):
             "settlement.change_bankline",
             lambda row: _is_open(row) and matching.payouts_of(row) is not None,
             _book_payouts,
+        ),
+        "undo": Deed(
+            _("Undo the match"),
+            "settlement.change_bankline",
+            lambda row: undoing.receipt_of(row) is not None,
+            _undo,
+            (Ask("reason", _("Reason")),),
+            grave=True,
         ),
         "charge": Deed(
             _("Propose to book it as a charge or gain"),
