@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -162,6 +163,12 @@ PORTAL_NEEDS = ["parties.people.needs.of", "settlement.needs.of"]
 PORTAL_CARDS = ["cdrs.cards.of", "settlement.cards.of", "parties.people.cards.of"]
 EXPORT_ROWS = 200_000  # in one file: more are taken month by month
 
+# The resolution centre: working days in which the hub rules, the amount from which two people rule,
+# and what scans evidence: a callable that takes its bytes and type, and returns what is wrong
+RULING_DAYS = 5
+RULING_LIMIT = Decimal(env("RULING_LIMIT", "1000"))
+EVIDENCE_SCANNER = env("EVIDENCE_SCANNER", "settlement.disputes.files.problem")
+
 # Letters: to files in DATA_DIR/mail unless EMAIL_URL or EMAIL_HOST say where
 globals().update(mailing.settings_of(os.environ, DATA_DIR / "mail"))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env(
@@ -315,6 +322,11 @@ CELERY_BEAT_SCHEDULE = {
     "look after money": {
         "task": "settlement.look_after_money",
         "schedule": crontab(minute="15"),
+    },
+    "look after disputes": {
+        "task": "settlement.look_after_disputes",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "check all invariants": {
         "task": "settlement.inspect",
