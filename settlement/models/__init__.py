@@ -25,6 +25,7 @@ from settlement.models.documents import (
     LegalChannel,
     Series,
 )
+from settlement.models.drafts import Draft, DraftFile
 from settlement.models.evidence import Evidence, Ruling
 from settlement.models.fees import Fee
 from settlement.models.ledger import Account, Entry, FxRate, Leg
@@ -59,6 +60,8 @@ __all__ = [
     "DocumentFile",
     "DocumentLine",
     "DocumentTax",
+    "Draft",
+    "DraftFile",
     "Entry",
     "Evidence",
     "Fee",
