@@ -164,6 +164,13 @@ def accept_by_price(dispute: Dispute, now: dt.datetime) -> None:
     telling.answered(dispute, None)
 
 
+def accept_by_credit(dispute: Dispute, now: dt.datetime) -> None:
+    """Take credits that the CPO has sent meanwhile for its acceptance; call with it locked."""
+    effects.grant(dispute, State.ACCEPTED, dispute.asked, now)
+    note(dispute, Kind.ACCEPTED, now, party=dispute.cpo, amount=dispute.granted, by="credit")
+    telling.answered(dispute, None)
+
+
 def accept_by_silence(dispute: Dispute, now: dt.datetime) -> None:
     """Take the respondent's silence for acceptance; call with it locked."""
     effects.grant(dispute, State.ACCEPTED, dispute.asked, now)

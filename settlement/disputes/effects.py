@@ -115,6 +115,18 @@ def successors(cdr: Cdr) -> CdrQuerySet:
     return standing.filter(pk__gt=cdr.pk).order_by("-pk")
 
 
+def credited(dispute: Dispute) -> bool:
+    """Tell whether its CPO has sent, unasked, exactly what an eMSP claims."""
+    if dispute.by_cpo or dispute.effect == Effect.NONE:
+        return False
+    less = ZERO
+    for item in dispute.items.select_related("cdr"):
+        if not explorer.credits_of(item.cdr).exists():
+            return False
+        less += item.total - sum((cdr.total_excl_vat for cdr in successors(item.cdr)), ZERO)
+    return less == dispute.asked
+
+
 def _complete(item: DisputeCdr) -> bool:
     return item.credit is not None and (not item.agreed or item.replacement is not None)
 

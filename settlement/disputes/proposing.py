@@ -136,4 +136,5 @@ def _problems(cdr: Cdr, body: Mapping[str, Any], now: dt.datetime) -> Sequence[s
     )  # fmt: skip
     [judgement] = judging.judge([candidate], patiently=True)
     holds = [*judgement.of(rules.REJECT), *judgement.of(rules.HOLD)]
-    return [f"{item.code}: {item.text}" for item in holds if item.code not in MENDED]
+    told = MENDED | set(cdr.findings.values_list("code", flat=True))
+    return [f"{item.code}: {item.text}" for item in holds if item.code not in told]

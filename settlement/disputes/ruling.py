@@ -30,7 +30,7 @@ def rule(
     `amount` counts where the claim is upheld in part. Where more than RULING_LIMIT is asked for,
     the ruling waits for a second person. Raises CannotDispute.
     """
-    dispute = _escalated(dispute, staff)
+    dispute = _escalated(dispute, staff, "decide_dispute")
     if dispute.rulings.filter(state=Ruling.State.PROPOSED).exists():
         raise CannotDispute(_("A ruling waits for a second person already."))
     if outcome not in Outcome.values:
@@ -76,18 +76,20 @@ def assign(dispute: Dispute, staff: User | None) -> None:
     Dispute.objects.filter(pk=dispute.pk).update(assignee=staff)
 
 
-def _escalated(dispute: Dispute, staff: User) -> Dispute:
+def _escalated(dispute: Dispute, staff: User, permission: str) -> Dispute:
     dispute = locked(dispute)
     if dispute.state != State.ESCALATED:
         raise CannotDispute(not_now(dispute))
     sides = (dispute.claimant_id, dispute.respondent_id)
-    if not staff.is_staff or Membership.objects.filter(person=staff, party__in=sides).exists():
-        raise CannotDispute(_("Who rules is of the hub's staff, and of neither side."))
+    if Membership.objects.filter(person=staff, party__in=sides).exists():
+        raise CannotDispute(_("Who rules is a member of neither side."))
+    if not (staff.is_staff and staff.has_perm(f"settlement.{permission}")):
+        raise CannotDispute(_("Only members of the hub's staff who may, rule about disputes."))
     return dispute
 
 
 def _proposed(ruling: Ruling, staff: User) -> tuple[Dispute, Ruling]:
-    dispute = _escalated(ruling.dispute, staff)
+    dispute = _escalated(ruling.dispute, staff, "approve_ruling")
     ruling = Ruling.objects.select_for_update().get(pk=ruling.pk)
     if ruling.state != Ruling.State.PROPOSED:
         raise CannotDispute(_("This was decided about already."))

@@ -5,13 +5,16 @@ import logging
 from collections.abc import Callable, Iterator
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
+from cdrs.models import Cdr
 from settlement.disputes import answering, effects, telling
 from settlement.disputes.moving import Kind, State, locked, note
 from settlement.models import Dispute
 
 logger = logging.getLogger(__name__)
 REMINDERS = (dt.timedelta(days=3), dt.timedelta(hours=24))  # before a side's deadline, each once
+UNANSWERED = (State.OPEN, *Dispute.CLAIMANTS_TURN)
 LATE = len(REMINDERS) + 1  # noted about the hub
 
 
@@ -24,6 +27,10 @@ def _due(now: dt.datetime) -> Iterator[tuple[Callable[[Dispute, dt.datetime], bo
     soon = Dispute.objects.live().filter(due_at__lte=now + max(REMINDERS))
     for dispute in list(soon.exclude(state__in=Dispute.DECIDED).order_by("due_at", "pk")):
         yield (end if dispute.due_at and dispute.due_at <= now else remind), dispute
+    claimed = Exists(Cdr.objects.filter(credit_of__disputed__dispute=OuterRef("pk")))
+    undecided = Dispute.objects.filter(claimed, state__in=UNANSWERED)
+    for dispute in list(undecided.order_by("pk")):
+        yield notice_credits, dispute
     for dispute in list(Dispute.objects.filter(state__in=Dispute.DECIDED).order_by("pk")):
         yield effects.book, dispute
 
@@ -51,6 +58,16 @@ def end(dispute: Dispute, now: dt.datetime) -> bool:
         logger.error("the hub is late to rule", extra={"dispute": dispute.reference})
     else:
         return False
+    return True
+
+
+@transaction.atomic
+def notice_credits(dispute: Dispute, now: dt.datetime) -> bool:
+    """Take it for acceptance if the CPO has sent by OCPI what is asked for."""
+    dispute = locked(dispute)
+    if dispute.state not in UNANSWERED or not effects.credited(dispute):
+        return False
+    answering.accept_by_credit(dispute, now)
     return True
 
 
