@@ -18,6 +18,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with tests that mostly wait for a whole hub: others have the processors meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("network") is None)
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Hash passwords in no time; how they are kept is Django's."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture(autouse=True)
 def quiet_journal(settings: Any) -> None:
     """Have no thread write the message journal; `journal.flush()` does, in the test's database."""

@@ -26,6 +26,7 @@ NOT_IN_TESTS = (
     "EMAIL_FROM",
     "EMAIL_HOST",
     "EMAIL_URL",
+    "EVIDENCE_SCANNER",
     "HOST",
     "HUB_BASE_URL",
     "HUB_COUNTRY_CODE",
@@ -34,6 +35,7 @@ NOT_IN_TESTS = (
     "PORT",
     "RATE_LIMIT",
     "REDIS_URL",
+    "RULING_LIMIT",
     "SANDBOX_PORT",
     "SILENT_SECONDS",
     "STRANGER_LIMIT",
@@ -83,6 +85,7 @@ def pytest_load_initial_conftests() -> None:
     with superuser_of(data_dir) as superuser:
         for liberty in LIBERTIES:
             superuser.execute(liberty)
+    (data_dir / "static").mkdir()  # what serves it warns where there is none
     os.environ |= {
         "DATABASE_URL": services.database_url(data_dir),
         "REDIS_URL": services.redis_url(data_dir),

@@ -96,7 +96,7 @@ def safe_name(name: str) -> str:
     shown = "".join(sign for sign in bare if unicodedata.category(sign)[0] != "C")
     clean = re.sub(r'[<>:"|?*%\s]+', "_", shown).strip("._ ")
     stem, dot, ending = clean.rpartition(".")
-    return f"{(stem or 'file')[:80]}{dot or '.'}{ending[:10]}"
+    return f"{stem[:80]}.{ending[:10]}" if dot else (clean[:80] or "file")
 
 
 def scan_due() -> int:

@@ -13,7 +13,6 @@ from pypdf import PdfReader
 from pypdf.generic import PdfObject
 
 from hub.ocpi import json
-from hub.ocpi.errors import OcpiError
 from settlement.models import Evidence
 
 Type = Evidence.Type
@@ -122,7 +121,7 @@ def _csv(content: bytes) -> None:
 def _json(content: bytes) -> None:
     try:
         json.loads(content)
-    except OcpiError as error:
+    except json.JsonError as error:
         raise Bad(str(error)) from error
 
 

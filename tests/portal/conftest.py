@@ -9,11 +9,6 @@ from tests.settlement import factory
 
 
 @pytest.fixture(autouse=True)
-def quick_passwords(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture(autouse=True)
 def plain(plain_static):
     """Name static files as they lie."""
 

@@ -15,6 +15,7 @@ from cdrs.models import Cdr, Finding, Period
 from parties.models import TrailEntry
 from settlement import clearing, previewing
 from settlement.models import Document, DocumentFile, LegalEntity, SelfBillingAgreement
+from tests.papers import print_quickly
 from tests.portal.cast import person, visitor
 from tests.settlement import factory
 from tests.settlement.conftest import tampering
@@ -26,7 +27,7 @@ PREVIEW = "/app/NL-CPO/preview/"
 @pytest.fixture(autouse=True)
 def quick_paper(monkeypatch):
     """Have paper made quickly: how it looks has tests of its own."""
-    monkeypatch.setattr("settlement.rendering.render_pdf", lambda snapshot, xml: b"%PDF-quick")
+    print_quickly(monkeypatch)
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """What the tests of the clearing house share."""
 
-import hashlib
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
+from tests.papers import print_quickly
 from tests.services import TRIGGERS_OFF
 
 
@@ -19,7 +17,7 @@ def quick_paper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     That is the rendering of PDFs, and the schematron (the other inspections stay).
     """
     if "real_paper" not in request.fixturenames:
-        monkeypatch.setattr("settlement.rendering.render_pdf", _digest_as_pdf)
+        print_quickly(monkeypatch)
         monkeypatch.setattr("settlement.einvoice.schematron.failed", lambda xml: [])
 
 
@@ -36,9 +34,3 @@ def tampering() -> Iterator[None]:
         cursor.execute(TRIGGERS_OFF)
         yield
         cursor.execute("SET LOCAL session_replication_role = origin")
-
-
-def _digest_as_pdf(snapshot: dict[str, Any], xml: bytes = b"") -> bytes:
-    digest = hashlib.sha256(repr(snapshot).encode()).hexdigest().encode()
-    inside = b"<< /Type /EmbeddedFile /Filter /FlateDecode >>\nstream\n%b\nendstream"
-    return b"%PDF-" + digest + inside % zlib.compress(xml)

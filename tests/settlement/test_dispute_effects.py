@@ -22,7 +22,7 @@ LATER = NOW + dt.timedelta(hours=1)
 OVERDUE = NOW + dt.timedelta(days=7)  # the CPO had five days
 APRIL = dt.date(2024, 4, 1)
 NEXT = dt.datetime(2024, 5, 6, 9, 0, tzinfo=dt.UTC)
-OURS = {"no_object_is_from_the_future"}
+OURS = {"no_object_is_from_the_future", "disputes_go_on"}  # here the clock is the test's
 
 
 @pytest.fixture
