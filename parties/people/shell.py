@@ -149,6 +149,7 @@ LINKS = (
     Link(_("Home"), "portal_home", Area.CDRS, "home"),
     Link(_("CDRs"), "portal_cdrs", Area.CDRS, "list"),
     Link(_("Held CDRs"), "portal_held", Area.CDRS, "pause"),
+    Link(_("Disputes"), "portal_disputes", Area.DISPUTES, "scales"),
     Link(_("Month preview"), "portal_preview", Area.PAPERS, "clock"),
     Link(_("Documents"), "portal_documents", Area.PAPERS, "paper"),
     Link(_("People"), "portal_people", Area.PEOPLE, "people"),

@@ -12,8 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from cdrs import explorer
 from cdrs.explorer import Side
 from parties.models import Party
-from settlement.disputes import evidence
-from settlement.disputes.evidence import Upload
+from settlement.disputes.evidence import Upload, problem
 from settlement.disputes.moving import TEXT
 from settlement.models import Evidence
 from settlement.models.disputes import Ask, Reason
@@ -31,7 +30,7 @@ class FilesField(forms.FileField):
 
     widget = FilesInput
 
-    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile[Any]]:
         """Take each."""
         chosen = data if isinstance(data, list | tuple) else [data] if data else []
         if self.required and not chosen:
@@ -42,7 +41,7 @@ class FilesField(forms.FileField):
 class EvidenceForm(forms.Form):
     """Files; `taken` are those that can be evidence, also where others cannot."""
 
-    files = FilesField(
+    evidence = FilesField(
         label=_("Files"),
         required=False,
         help_text=_("PDF, PNG, JPEG, CSV, XLSX, JSON or text; up to 10 files of 10 MiB each."),
@@ -61,14 +60,16 @@ class EvidenceForm(forms.Form):
         told = self.cleaned_data
         audience = Evidence.Audience.HUB if told.get("hub_only") else Evidence.Audience.PARTIES
         problems = []
-        for file in told.get("files") or []:
+        for file in told.get("evidence") or []:
             upload = Upload(file.name or "", file.read(LARGEST + 1), audience)
-            if text := evidence.problem(upload):
+            if text := problem(upload):
                 problems.append(text)
             else:
                 self.taken.append(upload)
         if problems:
-            self.add_error("files", ValidationError([ValidationError(text) for text in problems]))
+            self.add_error(
+                "evidence", ValidationError([ValidationError(text) for text in problems])
+            )
         return told
 
 
@@ -88,23 +89,32 @@ BOTH_READ = _("Plain text, up to 2,000 characters. Both sides and the hub read i
 class SayForm(EvidenceForm):
     """A message, or a question."""
 
-    message = _message(_("Message"), BOTH_READ)
+    message = _message(_("Message"), BOTH_READ, required=False)
     question = forms.BooleanField(
         label=_("It is a question"),
         required=False,
         help_text=_("Nobody's clock stops for it."),
     )
-    field_order = ["message", "question", "files", "hub_only"]
+    field_order = ["message", "question", "evidence", "hub_only"]
 
-
-class AddForm(EvidenceForm):
-    """Files alone."""
+    def clean(self) -> dict[str, Any]:
+        """Ask for one thing at least."""
+        told = super().clean()
+        if not told.get("message") and not told.get("evidence"):
+            self.add_error("message", _("Write something, or choose a file."))
+        return told
 
 
 class ConfirmForm(forms.Form):
     """A word to go with it, if one likes."""
 
     message = _message(_("Message (optional)"), BOTH_READ, required=False)
+
+
+class ExplainForm(forms.Form):
+    """The explanation that is asked for."""
+
+    message = _message(_("Your explanation"), BOTH_READ)
 
 
 class NothingForm(forms.Form):
@@ -115,7 +125,7 @@ class ReasonsForm(EvidenceForm):
     """Why, with files."""
 
     message = _message(_("Your reasons"), BOTH_READ)
-    field_order = ["message", "files", "hub_only"]
+    field_order = ["message", "evidence", "hub_only"]
 
 
 class OfferForm(ReasonsForm):
@@ -125,7 +135,7 @@ class OfferForm(ReasonsForm):
         label=_("Amount you offer"), max_digits=18, decimal_places=4, min_value=Decimal("0.0001")
     )
     seen = forms.DecimalField(required=False, widget=forms.HiddenInput)
-    field_order = ["amount", "message", "files", "hub_only"]
+    field_order = ["amount", "message", "evidence", "hub_only"]
 
 
 class EscalateForm(ReasonsForm):
@@ -140,7 +150,7 @@ class EscalateForm(ReasonsForm):
 class ListForm(forms.Form):
     """A list of CDR ids."""
 
-    list = forms.FileField(
+    csv = forms.FileField(
         label=_("Or a list: CSV with a column of CDR ids"),
         required=False,
         help_text=_("A column “cdr_id”, as in our own export, or nothing but ids."),
@@ -170,7 +180,7 @@ class AskForm(EvidenceForm):
         min_value=Decimal("0.0001"),
     )
     message = _message(_("What happened, in your words"), BOTH_READ)
-    field_order = ["ask", "amount", "message", "files", "hub_only"]
+    field_order = ["ask", "amount", "message", "evidence", "hub_only"]
 
     def __init__(self, *args: Any, asks: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -180,9 +190,9 @@ class AskForm(EvidenceForm):
     def clean(self) -> dict[str, Any]:
         """Ask for the amount where it counts."""
         told = super().clean()
-        if told.get("ask") == Ask.CORRECTED and told.get("amount") is None:
-            if "amount" not in self.errors:
-                self.add_error("amount", _("Say by how much."))
+        wanted = told.get("ask") == Ask.CORRECTED and "amount" not in self.errors
+        if wanted and told.get("amount") is None:
+            self.add_error("amount", _("Say by how much."))
         return told
 
 

@@ -1,5 +1,6 @@
 """What disputes are called in front of a side of them, and what helps whom."""
 
+import datetime as dt
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from parties.models import Party
 from settlement.disputes.moving import State, money
 from settlement.disputes.telling import day
 from settlement.models import Dispute, DisputeEvent
-from settlement.models.disputes import Reason
+from settlement.models.disputes import Ask, Reason
 
 HELPS: dict[str, Promise] = {
     Reason.WRONG_PRICE: gettext_lazy(
@@ -24,21 +25,44 @@ HELPS: dict[str, Promise] = {
     ),
     Reason.WRONG_ENERGY: gettext_lazy("Meter values, or the customer's own reading."),
     Reason.WRONG_DURATION: gettext_lazy("The start and stop that the app or the car has recorded."),
-    Reason.UNKNOWN_TOKEN: gettext_lazy("Your token list of that day, if the token was never yours."),
+    Reason.UNKNOWN_TOKEN: gettext_lazy(
+        "Your token list of that day, if the token was never yours."
+    ),
     Reason.NOT_OUR_CUSTOMER: gettext_lazy("What shows that the contract had ended or never was."),
     Reason.DUPLICATE: gettext_lazy("The id of the other CDR; the hub adds the pair it has found."),
-    Reason.NOT_COMPLETED: gettext_lazy("The answer to the start command, or the customer's report."),
+    Reason.NOT_COMPLETED: gettext_lazy(
+        "The answer to the start command, or the customer's report."
+    ),
     Reason.CHARGER_FAULT: gettext_lazy("A photograph, or the customer's report of that day."),
     Reason.OVERLAPPING: gettext_lazy("The ids of both sessions."),
-    Reason.LOCATION_MISMATCH: gettext_lazy("Where the customer was, or the location as you know it."),
+    Reason.LOCATION_MISMATCH: gettext_lazy(
+        "Where the customer was, or the location as you know it."
+    ),
     Reason.TAX_ERROR: gettext_lazy("Where it was charged, and the rate that holds there."),
     Reason.LATE_CDR: gettext_lazy("The agreement that says until when CDRs have to come."),
     Reason.TARIFF_NOT_AGREED: gettext_lazy("The tariffs that were agreed, with their dates."),
-    Reason.IDLE_FEE: gettext_lazy("When the car was unplugged, and what the tariff says on parking."),
+    Reason.IDLE_FEE: gettext_lazy(
+        "When the car was unplugged, and what the tariff says on parking."
+    ),
     Reason.FRAUD: gettext_lazy("What was reported, and when the token was blocked."),
     Reason.MISSING_CDR: gettext_lazy("The sessions for which no CDR has come."),
     Reason.OTHER: gettext_lazy("Whatever lets somebody else see it as you do."),
 }
+NO_CDRS = gettext_lazy("Choose at least one CDR, or add a list of ids.")
+CHOOSE = gettext_lazy("Choose a file.")
+ASKS: dict[str, Promise] = {
+    Ask.FULL: gettext_lazy("Nothing of these CDRs is to be paid."),
+    Ask.EXPLANATION: gettext_lazy("No money is held. The other side says how it comes about."),
+}
+
+
+def corrected(by_cpo: bool) -> Promise:
+    """Say what a corrected amount means to a side."""
+    if by_cpo:
+        return gettext_lazy("The CDRs are to come to more.")
+    return gettext_lazy("The CDRs are to come to less; the rest is paid.")
+
+
 OF_RULES = {  # the reason that a finding speaks for, by the file of its rule
     "price": Reason.WRONG_PRICE,
     "duplicates": Reason.DUPLICATE,
@@ -94,7 +118,7 @@ _TURN: dict[str, Promise] = {
     State.COUNTERED: gettext_lazy("a part was offered: your turn"),
     State.REJECTED: gettext_lazy("rejected: your turn"),
 }
-_TAGS = {
+_TAGS: dict[str, str] = {
     State.OPEN: "waiting",
     State.COUNTERED: "waiting",
     State.REJECTED: "waiting",
@@ -105,6 +129,11 @@ _TAGS = {
     State.LAPSED: "closed",
     State.WITHDRAWN: "closed",
 }
+
+
+def until(dispute: Dispute) -> dt.datetime | None:
+    """Return the last minute of a deadline, which is the end of a day."""
+    return dispute.due_at - dt.timedelta(minutes=1) if dispute.due_at else None
 
 
 def whose_turn(dispute: Dispute, party: Party) -> str:

@@ -103,6 +103,4 @@ def foreseen(draft: Draft, now: dt.datetime) -> Dispute:
     if len(cdrs) != len(draft.cdrs) or not cdrs:
         raise CannotDispute(_("One of these CDRs does not exist."))
     amount = draft.amount if draft.ask == Ask.CORRECTED else None
-    return opening.foreseen(
-        draft.party, cdrs, draft.reason, draft.ask, amount, draft.message, now
-    )
+    return opening.foreseen(draft.party, cdrs, draft.reason, draft.ask, amount, draft.message, now)
