@@ -135,9 +135,7 @@ DEEDS = (
         "reject",
         _("Reject"),
         _("Reject the claim"),
-        _(
-            "The other side reads your reasons, and can have the hub rule. Sent files stay."
-        ),
+        _("The other side reads your reasons, and can have the hub rule. Sent files stay."),
         _responds(State.OPEN),
         ReasonsForm,
         _reject,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.core.paginator import Paginator
-from django.db.models import Count, Max, Q
+from django.db.models import Count, F, Max, Q
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -66,8 +66,7 @@ def disputes(request: HttpRequest, seat: Seat) -> HttpResponse:
         "narrowed": form.is_valid() and any(form.cleaned_data.values()),
         "page": shown,
         "rows": [
-            (row, status_of(row, seat.party), row.other(seat.party), until(row))
-            for row in shown
+            (row, status_of(row, seat.party), row.other(seat.party), until(row)) for row in shown
         ],
         "drafts": _drafts(seat),
         "may_act": seat.may(Area.DISPUTES, May.ACT),
@@ -114,9 +113,10 @@ def _about(uid: str, party: Party) -> DisputeQuerySet:
 
 
 def _with_facts(rows: DisputeQuerySet) -> Any:
-    """Fetch what a row shows: its sides, how many CDRs, what happened last."""
+    """Fetch what a row shows, the nearest deadline first: sides, how many CDRs, what was last."""
     joined = rows.select_related("claimant", "respondent")
-    return joined.annotate(cdrs=Count("items", distinct=True), last=Max("events__at"))
+    counted = joined.annotate(cdrs=Count("items", distinct=True), last=Max("events__at"))
+    return counted.order_by(F("due_at").asc(nulls_last=True), "-last", "-pk")
 
 
 COLUMNS = (

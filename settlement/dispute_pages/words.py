@@ -63,7 +63,7 @@ def corrected(by_cpo: bool) -> Promise:
     return gettext_lazy("The CDRs are to come to less; the rest is paid.")
 
 
-OF_RULES = {  # the reason that a finding speaks for, by the file of its rule
+OF_RULES: dict[str, str] = {  # the reason that a finding speaks for, by the file of its rule
     "price": Reason.WRONG_PRICE,
     "duplicates": Reason.DUPLICATE,
     "energy": Reason.WRONG_ENERGY,
@@ -75,15 +75,17 @@ OF_RULES = {  # the reason that a finding speaks for, by the file of its rule
 
 
 def suggested(findings: list[Finding]) -> str:
-    """Return the reason that findings speak for most, if they speak for one."""
-    by_code = rules.by_code()
-    told = [
-        OF_RULES[name]
-        for finding in findings
-        if finding.code in by_code
-        and (name := by_code[finding.code].check.__module__.rpartition(".")[2]) in OF_RULES
-    ]
+    """Return the reason that findings speak for most; those that hold a CDR count first."""
+    holding = [item for item in findings if item.severity == Finding.Severity.HOLD]
+    told = _reasons(holding) or _reasons(findings)
     return max(told, key=told.count) if told else ""
+
+
+def _reasons(findings: list[Finding]) -> list[str]:
+    known = rules.by_code()
+    found = (known[item.code].check.__module__ for item in findings if item.code in known)
+    names = (name.rpartition(".")[2] for name in found)
+    return [OF_RULES[name] for name in names if name in OF_RULES]
 
 
 class Found(NamedTuple):
