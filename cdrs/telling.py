@@ -69,6 +69,10 @@ REMEDIES: dict[str, Remedy] = {
         gettext_lazy("Send the CDR that this credit takes back; it is judged again every night."),
         NOT_PAID,
     ),
+    "contested": Remedy(
+        gettext_lazy("Answer the dispute about it; if there is none, talk to your partner."),
+        gettext_lazy("Nothing for now: you do not pay for it while it is disputed."),
+    ),
     # found when a month is closed
     "legal_entity_missing": Remedy(COMPANY, COMPANY),
     "self_billing_agreement_missing": Remedy(
@@ -89,6 +93,8 @@ BY_THE_CLOSE = {
     "credit_without_original": gettext_lazy("It credits a CDR of another month."),
 }
 
+BY_PARTIES = {"contested": gettext_lazy("A side disputes it, or has objected to its statement.")}
+
 
 def remedy(code: str, side: Side) -> Words:
     """Say what a side can do about CDRs that are held for a reason."""
@@ -97,7 +103,7 @@ def remedy(code: str, side: Side) -> Words:
 
 def rule_in_words(code: str) -> Words:
     """Say what a rule asks for."""
-    return exceptions.words(code) or BY_THE_CLOSE.get(code, code)
+    return exceptions.words(code) or (BY_THE_CLOSE | BY_PARTIES).get(code, code)
 
 
 def finding_in_words(finding: Finding, side: Side) -> Words:

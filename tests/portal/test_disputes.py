@@ -131,10 +131,10 @@ def test_a_mistake_costs_neither_words_nor_files(payer, cdr):
 
 def test_many_by_a_list_with_what_is_wrong_in_each_row(payer, seller, buyer, cdr):
     others = factory.cdrs(2, seller, buyer, "3.0000")
-    foreign = factory.cdr(factory.cpo("SE-STR"), factory.emsp("FR-MSP"), uid="FOREIGN")
+    factory.cdr(factory.cpo("SE-STR"), factory.emsp("FR-MSP"), uid="FOREIGN")
     twice = factory.cdr(factory.cpo("BE-CPO"), buyer, uid=others[1].uid)
-    lines = ["cdr_id;cpo", f"{cdr.uid};", f"{others[0].uid.lower()};NL-CPO", "NOPE;",
-             f"{foreign.uid};", f"{others[1].uid};", f"{cdr.uid};", f"{twice.uid};BE-CPO"]  # fmt: skip
+    named = (f"{others[0].uid.lower()};NL-CPO", "NOPE;", "FOREIGN;", f"{others[1].uid};")
+    lines = ["cdr_id;cpo", f"{cdr.uid};", *named, f"{cdr.uid};", f"{twice.uid};BE-CPO"]
     answer = payer.post(
         f"{BUYER}new/", {"add": "1", "csv": file("l.csv", "\n".join(lines).encode())}
     )
@@ -388,3 +388,20 @@ def test_of_a_dispute_between_others_there_is_nothing(dispute):
                 assert answer.status_code in (404, 405)
                 assert "EMP" not in answer.text.replace("/app/DE-EMP/", "")
     assert dispute.reference not in client.get("/app/SE-STR/disputes/?tab=closed").text
+
+
+def test_the_first_page_and_the_preview_tell_of_it(payer, supplier, dispute, seller, buyer):
+    factory.cdr(seller, buyer, "5.0000")
+    home = supplier.get("/app/NL-CPO/").text
+    assert f"Answer dispute {dispute.reference}" in home
+    assert "DE-EMP Power claims 12.00 EUR" in home
+    assert "1 needs your answer." in home
+    assert "Answer dispute" not in payer.get("/app/DE-EMP/").text
+    preview = supplier.get("/app/NL-CPO/preview/?month=2024-03").text
+    assert "Of these in dispute:" in preview
+    assert f'href="{SELLER}"' in preview
+    for _ in range(6):
+        claim(factory.cdr(seller, buyer), now=timezone.now())
+    assert "2 more disputes need an answer" in supplier.get("/app/NL-CPO/").text
+    viewer = visitor(person("viewer@cpo.example", seller, "viewer"))
+    assert "Answer dispute" not in viewer.get("/app/NL-CPO/").text
