@@ -70,8 +70,8 @@ REMEDIES: dict[str, Remedy] = {
         NOT_PAID,
     ),
     "contested": Remedy(
-        gettext_lazy("Answer the dispute about it; if there is none, talk to your partner."),
-        gettext_lazy("Nothing for now: you do not pay for it while it is disputed."),
+        gettext_lazy("Answer the dispute, or ask the hub's staff where there is none."),
+        gettext_lazy("Nothing for now: you do not pay for it until the dispute is decided."),
     ),
     # found when a month is closed
     "legal_entity_missing": Remedy(COMPANY, COMPANY),
@@ -87,6 +87,7 @@ REMEDIES: dict[str, Remedy] = {
     ),
 }
 BY_THE_CLOSE = {
+    "contested": gettext_lazy("One of its two sides disputes it."),
     "legal_entity_missing": gettext_lazy("The company data of a side is not complete."),
     "self_billing_agreement_missing": gettext_lazy("The CPO has not agreed to self-billing."),
     "vat_rule_missing": gettext_lazy("Nobody has said yet how this supply is taxed."),

@@ -337,6 +337,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "watch what was disputed": {
+        "task": "settlement.watch_disputed",
+        "schedule": crontab(minute="25"),
+    },
     "check all invariants": {
         "task": "settlement.inspect",
         "schedule": crontab(hour="3", minute="20"),

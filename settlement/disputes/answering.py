@@ -15,6 +15,8 @@ from settlement.disputes.moving import CannotDispute, Kind, State, locked, move,
 from settlement.models import Dispute
 from settlement.models.disputes import Ask
 
+MESSAGES = 20  # of a side in a day: each of them is a letter, too
+
 # The respondent
 
 
@@ -43,6 +45,7 @@ def counter(
     files: Sequence[Upload] = (),
 ) -> Dispute:
     """Offer a part of what is asked for; then it is the claimant's turn. Raises CannotDispute."""
+    evidence.check(files)
     dispute = _turn_of(dispute, party, party_is="respondent", states=(State.OPEN,), now=now)
     if dispute.ask == Ask.EXPLANATION:
         raise CannotDispute(_("No money is asked for here: explain, or reject."))
@@ -69,6 +72,7 @@ def reject(
     files: Sequence[Upload] = (),
 ) -> Dispute:
     """Reject a claim, with reasons; then it is the claimant's turn. Raises CannotDispute."""
+    evidence.check(files)
     dispute = _turn_of(dispute, party, party_is="respondent", states=(State.OPEN,), now=now)
     text = said(message)
     due_at = deadlines.reply_by(dispute, now)
@@ -103,6 +107,7 @@ def escalate(
     files: Sequence[Upload] = (),
 ) -> Dispute:
     """Have the hub rule, with a summary for it. Raises CannotDispute."""
+    evidence.check(files)
     dispute = _turn_of(dispute, party, party_is="claimant", states=_REPLIES, now=now)
     text = said(message)
     due_at = deadlines.rule_by(now)
@@ -142,12 +147,16 @@ def say(
     files: Sequence[Upload] = (),
 ) -> Dispute:
     """Say or ask something, which stops nobody's clock. Raises CannotDispute."""
+    evidence.check(files)
     dispute = locked(dispute)
     if party.pk not in (dispute.claimant_id, dispute.respondent_id):
         raise CannotDispute(_("This dispute is between two others."))
     if dispute.is_over:
         raise CannotDispute(not_now(dispute))
     kind = Kind.QUESTION if question else Kind.MESSAGE
+    lately = dispute.events.filter(kind__in=(Kind.QUESTION, Kind.MESSAGE), party=party)
+    if lately.filter(at__gt=now - dt.timedelta(days=1)).count() >= MESSAGES:
+        raise CannotDispute(_("A side writes at most %d messages in a day.") % MESSAGES)
     note(dispute, kind, now, party=party, person=person, text=said(message))
     evidence.attach(dispute, party, person, files, now)
     telling.said(dispute, party, person)

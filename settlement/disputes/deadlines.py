@@ -11,6 +11,7 @@ from settlement.models import Agreement, Dispute
 
 USUAL = Agreement()  # what holds where there is no agreement
 SATURDAY = 5
+REMINDERS = (dt.timedelta(days=3), dt.timedelta(hours=24))  # before a deadline, each once
 
 
 def answer_by(dispute: Dispute, now: dt.datetime) -> dt.datetime:
@@ -35,6 +36,11 @@ def rule_by(now: dt.datetime) -> dt.datetime:
         day += dt.timedelta(days=1)
         left -= day.weekday() < SATURDAY
     return _end_of_day(now, (day - timezone.localdate(now)).days)
+
+
+def reached(due_at: dt.datetime | None, now: dt.datetime) -> int:
+    """Return how many reminders of a deadline are due, or would come too late."""
+    return 0 if due_at is None else sum(due_at - now <= before for before in REMINDERS)
 
 
 def terms(dispute: Dispute, party: Party, now: dt.datetime) -> Agreement:

@@ -2,13 +2,18 @@
 
 import datetime as dt
 import logging
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from cdrs import explorer, judging
+from cdrs.facts import NOT_KNOWN
 from cdrs.models import Cdr, CdrQuerySet, Period
 from hub.money import ZERO
+from hub.ocpi.errors import Invalid
 from settlement import holding
 from settlement.disputes import deadlines, filing, proposing, sharing, telling
 from settlement.disputes.moving import Kind, State, locked, move, note
@@ -16,6 +21,9 @@ from settlement.models import Dispute, DisputeCdr
 from settlement.models.disputes import Effect
 
 logger = logging.getLogger(__name__)
+UNKNOWN = ("", "#NA")  # EVSEs
+SHORT, LONG = dt.timedelta(minutes=2), dt.timedelta(days=7)  # how far apart starts are looked at
+AGAIN = dt.timedelta(days=60)  # after the end of a dispute, in which its sessions are watched
 
 
 def grant(
@@ -53,9 +61,22 @@ def book(dispute: Dispute, now: dt.datetime) -> bool:
     That is what the CPO has sent by OCPI; once its time is over, the hub files the rest in its
     name. Each CDR is a transaction of its own, so that this may be killed anywhere.
     """
-    for key in list(dispute.items.filter(open=True).order_by("pk").values_list("pk", flat=True)):
+    items = dispute.items.filter(open=True)
+    if dispute.due_at is None or dispute.due_at > now:
+        items = items.filter(Exists(_CREDITS) | Q(agreed=F("total")))
+    for key in list(items.order_by("pk").values_list("pk", flat=True)):
         _book_item(dispute, key, now)
     return _finish(dispute, now)
+
+
+_CREDITS = Cdr.objects.exclude(state=Cdr.State.DISCARDED).filter(credit_of=OuterRef("cdr"))
+
+
+def bookable(now: dt.datetime) -> QuerySet[Dispute]:
+    """Keep decided disputes with something to book: a credit has come, or the time is over."""
+    items = DisputeCdr.objects.filter(dispute=OuterRef("pk"), open=True)
+    ready = Exists(items.filter(Exists(_CREDITS) | Q(agreed=F("total")))) | ~Exists(items)
+    return Dispute.objects.filter(Q(due_at__lte=now) | ready, state__in=Dispute.DECIDED)
 
 
 @transaction.atomic
@@ -97,22 +118,58 @@ def _book_item(dispute: Dispute, key: int, now: dt.datetime) -> None:
 def _find(item: DisputeCdr, dispute: Dispute, now: dt.datetime) -> None:
     """Find what the CPO has sent; what bills otherwise than agreed is held for people."""
     item.credit = explorer.credits_of(item.cdr).first()
-    sent = successors(item.cdr)
+    sent = successors(item.cdr, dispute.opened_at)
     item.replacement = sent.filter(total_excl_vat=item.agreed).first() if item.agreed else None
-    others = sent.filter(received_at__gte=dispute.opened_at, state=Cdr.State.ACCEPTED)
-    others = others.filter(period__state__in=Period.THAWED)
+    others = sent.filter(state=Cdr.State.ACCEPTED, period__state__in=Period.THAWED)
     if item.replacement:
         others = others.exclude(pk=item.replacement.pk)
     text = f"{dispute.reference} has decided otherwise about this session"
     holding.contest(others, text)
 
 
-def successors(cdr: Cdr) -> CdrQuerySet:
-    """Return the CDRs that bill the session of another one again."""
-    same = Cdr.objects.filter(owner=cdr.owner_id, emsp=cdr.emsp_id, started_at=cdr.started_at)
-    same = same.filter(evse_uid__iexact=cdr.evse_uid, token_uid__iexact=cdr.token_uid)
-    standing = same.filter(credit_of=None, credited_by=None).exclude(state=Cdr.State.DISCARDED)
-    return standing.filter(pk__gt=cdr.pk).order_by("-pk")
+def successors(cdr: Cdr, since: dt.datetime) -> CdrQuerySet:
+    """Return the CDRs received since then that bill the session of another one again.
+
+    That is under its id, or at its EVSE with its token at an overlapping time.
+    """
+    later = Cdr.objects.filter(owner=cdr.owner_id, emsp=cdr.emsp_id, received_at__gte=since)
+    standing = later.filter(_same(cdr), credit_of=None, credited_by=None).exclude(pk=cdr.pk)
+    return standing.exclude(state=Cdr.State.DISCARDED).order_by("-pk")
+
+
+def _same(cdr: Cdr) -> Q:
+    same = Q(pk__in=[])
+    if cdr.session_uid:
+        same |= Q(session_uid__iexact=cdr.session_uid)
+    if cdr.evse_uid not in UNKNOWN and cdr.started_at > NOT_KNOWN:
+        same |= Q(
+            evse_uid__iexact=cdr.evse_uid,
+            token_uid__iexact=cdr.token_uid,
+            started_at__gt=cdr.started_at - LONG,
+            started_at__lt=max(cdr.ended_at, cdr.started_at + SHORT),
+            ended_at__gt=cdr.started_at,
+        )
+    return same
+
+
+def watch(now: dt.datetime) -> int:
+    """Hold what bills again what a dispute has taken away, for people; return how many CDRs.
+
+    Looks at what was settled lately, about a millisecond for each CDR. What people have released
+    stays released.
+    """
+    settled = Q(dispute__state=State.SETTLED, dispute__ended_at__gt=now - AGAIN)
+    items = DisputeCdr.objects.filter(settled, dispute__by_cpo=False, agreed__lt=F("total"))
+    return sum(_watch(item) for item in items.select_related("dispute", "cdr").iterator())
+
+
+@transaction.atomic
+def _watch(item: DisputeCdr) -> int:
+    since = item.dispute.ended_at
+    again = successors(item.cdr, since) if since else Cdr.objects.none()
+    again = again.filter(state=Cdr.State.ACCEPTED, period__state__in=Period.THAWED)
+    again = again.exclude(pk=item.replacement_id).exclude(findings__code=holding.CONTESTED)
+    return holding.contest(again, f"{item.dispute.reference} has decided about this session")
 
 
 def credited(dispute: Dispute) -> bool:
@@ -123,12 +180,14 @@ def credited(dispute: Dispute) -> bool:
     for item in dispute.items.select_related("cdr"):
         if not explorer.credits_of(item.cdr).exists():
             return False
-        less += item.total - sum((cdr.total_excl_vat for cdr in successors(item.cdr)), ZERO)
+        sent = successors(item.cdr, dispute.opened_at)
+        less += item.total - sum((cdr.total_excl_vat for cdr in sent), ZERO)
     return less == dispute.asked
 
 
 def _complete(item: DisputeCdr) -> bool:
-    return item.credit is not None and (not item.agreed or item.replacement is not None)
+    taken_back = item.credit is not None or item.by_hub
+    return taken_back and (not item.agreed or item.replacement is not None)
 
 
 def _close(item: DisputeCdr) -> None:
@@ -140,17 +199,33 @@ def _file(item: DisputeCdr, dispute: Dispute, now: dt.datetime) -> None:
     """File what the CPO has not sent, in its name."""
     proposal = proposing.proposal(item.cdr, item.agreed or ZERO, dispute.reference, now)
     if item.credit is None:
-        item.credit, item.by_hub = filing.file(item.cdr, proposal.credit, now), True
+        item.credit, item.by_hub = _credit(item, dispute, proposal.credit, now), True
     if proposal.replacement is not None and item.replacement is None:
         item.replacement, item.by_hub = filing.file(item.cdr, proposal.replacement, now), True
+
+
+def _credit(
+    item: DisputeCdr, dispute: Dispute, body: Mapping[str, Any], now: dt.datetime
+) -> Cdr | None:
+    """File a credit; what was never billed can be dropped without."""
+    try:
+        with transaction.atomic():
+            return filing.file(item.cdr, body, now)
+    except Invalid:
+        if dispute.effect != Effect.HOLD:
+            raise
+        logger.exception("a credit was refused", extra={"dispute": dispute.reference})
+        return None
 
 
 def _drop(item: DisputeCdr, dispute: Dispute, now: dt.datetime) -> None:
     """Discard what was never billed, with the credit that takes it back; bill what was."""
     reason = _reason(dispute)
     if dispute.effect == Effect.HOLD:
-        for cdr in filter(None, (item.cdr, item.credit)):
-            judging.discard(cdr.pk, None, reason, now)
+        found = [cdr.pk for cdr in (item.cdr, item.credit) if cdr]
+        holding.contest(Cdr.objects.filter(pk__in=found, state=Cdr.State.ACCEPTED), reason)
+        for key in found:
+            judging.discard(key, None, reason, now)
     elif item.credit:
         _set_aside(item.credit, reason, now)
 

@@ -48,6 +48,7 @@ def add(
 
     Raises CannotDispute, with what is wrong with each file.
     """
+    check(uploads)
     dispute = locked(dispute)
     if party.pk not in (dispute.claimant_id, dispute.respondent_id):
         raise CannotDispute(_("This dispute is between two others."))
@@ -61,12 +62,10 @@ def add(
 def attach(
     dispute: Dispute, party: Party, person: User | None, uploads: Sequence[Upload], now: dt.datetime
 ) -> list[Evidence]:
-    """Add files to a dispute that is locked; raises CannotDispute."""
+    """Add files, which are checked, to a dispute that is locked; raises CannotDispute."""
     if not uploads:
         return []
     _within_limits(dispute, party, uploads, now)
-    if problems := [text for upload in uploads if (text := problem(upload))]:
-        raise CannotDispute(" ".join(problems))
     made = [_kept(dispute, party, person, upload, now) for upload in uploads]
     names = ", ".join(item.name for item in made if item.visible_to == Audience.PARTIES)
     if names:
@@ -74,6 +73,17 @@ def attach(
     if any(item.state == Evidence.State.QUARANTINED for item in made):
         transaction.on_commit(partial(waking.start, TASK), robust=True)
     return made
+
+
+def check(uploads: Sequence[Upload]) -> None:
+    """Refuse files that are not what they say; takes a while, so do it before anything is locked.
+
+    Raises CannotDispute, with what is wrong with each.
+    """
+    if len(uploads) > MOST:
+        raise CannotDispute(_("A side adds at most %d files to a dispute.") % MOST)
+    if problems := [text for upload in uploads if (text := problem(upload))]:
+        raise CannotDispute(" ".join(problems))
 
 
 def problem(upload: Upload) -> str:

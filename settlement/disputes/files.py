@@ -41,7 +41,7 @@ CONTENT_TYPES = {
     Type.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     Type.JSON: "application/json",
 }
-PAGES, PIXELS = 500, 40_000_000
+PAGES, PIXELS = 500, 30_000_000
 UNPACKED, MEMBERS = 50 * 1024 * 1024, 1000  # bytes and parts of a spreadsheet
 ACTIVE = frozenset({"/JavaScript", "/JS", "/Launch", "/XFA"})
 CHUNK = 64 * 1024
@@ -100,6 +100,7 @@ def _image(kind: str) -> Callable[[bytes], None]:
         with Image.open(io.BytesIO(content), formats=[kind]) as image:
             if image.width * image.height > PIXELS:
                 raise Bad(_("the picture is larger than %d million pixels") % (PIXELS // 10**6))
+            image.draft("L", (1, 1))  # a JPEG is then read small
             image.load()
 
     return read

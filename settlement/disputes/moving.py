@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from hub.states import WrongState
 from parties.models import Party, User
+from settlement.disputes import deadlines
 from settlement.models import Dispute, DisputeEvent
 
 TEXT = 2000  # characters of a message
@@ -34,8 +35,9 @@ def move(
 ) -> None:
     """Move a dispute that is locked, with its next deadline; raises CannotDispute."""
     ended_at = now if state in Dispute.OVER else None
+    reminded = deadlines.reached(due_at, now)
     try:
-        dispute.move_to(state, due_at=due_at, ended_at=ended_at, reminded=0, **changes)
+        dispute.move_to(state, due_at=due_at, ended_at=ended_at, reminded=reminded, **changes)
     except WrongState as error:
         raise CannotDispute(not_now(dispute)) from error
 

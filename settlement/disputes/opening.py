@@ -43,6 +43,7 @@ def open_dispute(
     counts where a corrected amount is asked for. What the hub's own price proves is accepted at
     once where the CPO has agreed to that. Raises CannotDispute, and nothing is changed then.
     """
+    evidence.check(files)
     chosen = _locked([cdr.pk for cdr in cdrs])
     dispute = _draft(claimant, chosen, reason, ask, amount, said(message))
     dispute.opened_by, dispute.opened_at = person, now
@@ -52,6 +53,7 @@ def open_dispute(
         _hold(dispute, chosen, now)
     _number(dispute, now)
     dispute.due_at = deadlines.answer_by(dispute, now)
+    dispute.reminded = deadlines.reached(dispute.due_at, now)
     dispute.save(force_insert=True)
     _list(dispute, chosen)
     note(
@@ -128,7 +130,7 @@ def _locked(ids: Sequence[int]) -> list[Cdr]:
     found = Cdr.objects.filter(pk__in=wanted, period__isnull=False)
     months = {
         key: _lock_month(key)
-        for key in found.order_by("period").values_list("period", flat=True).distinct()
+        for key in found.order_by("period_id").values_list("period_id", flat=True).distinct()
     }
     rows = Cdr.objects.select_for_update(of=("self",)).select_related("owner", "emsp", "period")
     cdrs = list(rows.filter(pk__in=wanted).order_by("pk"))
@@ -137,7 +139,7 @@ def _locked(ids: Sequence[int]) -> list[Cdr]:
     for cdr in cdrs:
         if cdr.period_id is not None:
             if cdr.period_id not in months:
-                raise CannotDispute(_BUSY())
+                raise CannotDispute(_busy())
             cdr.period = months[cdr.period_id]
     return cdrs
 
@@ -149,11 +151,11 @@ def _lock_month(key: int) -> Period:
         return Period.objects.select_for_update().get(pk=key)
     [period] = Period.objects.raw("SELECT * FROM cdrs_period WHERE id = %s FOR SHARE", [key])
     if period.state == Period.State.STATEMENT:
-        raise CannotDispute(_BUSY())
+        raise CannotDispute(_busy())
     return period
 
 
-def _BUSY() -> str:  # noqa: N802
+def _busy() -> str:
     return _("The month of these CDRs is being closed at this moment: try again.")
 
 
@@ -202,17 +204,18 @@ def _asked(ask: str, amount: Decimal | None, total: Decimal, by_cpo: bool) -> De
         if not total:
             raise CannotDispute(_("These CDRs cost nothing: ask for an explanation."))
         return total
-    return part(amount, ZERO if by_cpo else total)
+    named = _named(amount)
+    if not by_cpo and named > total:
+        raise CannotDispute(_("No more than %s can be asked for.") % total)
+    return named
 
 
-def part(amount: Decimal | None, most: Decimal) -> Decimal:
-    """Return an amount that somebody names, if it is one; `most` of 0 is no limit."""
+def _named(amount: Decimal | None) -> Decimal:
+    """Return an amount that somebody names, if it is one."""
     if amount is None or not amount.is_finite() or amount <= 0:
         raise CannotDispute(_("Name an amount above zero."))
     if amount >= Decimal(10) ** 13 or amount != amount.quantize(FOUR):
         raise CannotDispute(_("An amount has at most 4 decimals."))
-    if most and amount > most:
-        raise CannotDispute(_("No more than %s can be asked for.") % most)
     return amount
 
 
@@ -229,7 +232,7 @@ def _check(dispute: Dispute, cdrs: Sequence[Cdr], now: dt.datetime) -> None:
 
 def _problem(dispute: Dispute, cdr: Cdr, now: dt.datetime) -> str:
     """Say why a CDR cannot be disputed; empty if it can."""
-    if cdr.credit:
+    if cdr.credit or cdr.total_excl_vat < 0:
         return _("it is a credit: dispute the CDR that replaces what it takes back")
     if cdr.state == Cdr.State.DISCARDED:
         return _("it was discarded, and is not billed")
@@ -296,7 +299,7 @@ def _can_leave(cdr: Cdr) -> bool:
 
 def _hold(dispute: Dispute, cdrs: Sequence[Cdr], now: dt.datetime) -> None:
     """Hold CDRs; those that stand on statements leave them."""
-    text = _("disputed: %s") % dispute.get_reason_display()
+    text = f"disputed: {dispute.reason}"
     out = {cdr.period_id: cdr.period for cdr in cdrs if cdr.period and not cdr.period.thawed}
     for key, period in sorted(out.items()):
         chosen = [cdr.pk for cdr in cdrs if cdr.period_id == key]

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal
 
 from cdrs.models import Cdr, Verdict
+from cdrs.pricing.verdicts import Verdict as Outcome
 from hub.money import FOUR, ZERO
-
-WRONG = "mismatch"  # the verdict on costs that proves a claim
 
 
 def shares(totals: Sequence[Decimal], amount: Decimal) -> list[Decimal]:
@@ -46,7 +45,7 @@ def agreed(cdrs: Sequence[Cdr], amount: Decimal, by_cpo: bool) -> list[Decimal]:
 
 
 def _off(verdict: Verdict | None, by_cpo: bool) -> Decimal | None:
-    if verdict is None or verdict.cost_verdict != WRONG or verdict.difference is None:
+    if verdict is None or verdict.cost_verdict != Outcome.MISMATCH or verdict.difference is None:
         return None
     off = -verdict.difference if by_cpo else verdict.difference
     return off if off > 0 else None

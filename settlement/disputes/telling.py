@@ -13,7 +13,7 @@ from parties.people import letters, trail
 from parties.people.access import Area
 from parties.people.shell import code_of
 from settlement.disputes.moving import State, money
-from settlement.models import Dispute
+from settlement.models import BillingContact, Dispute
 from settlement.models.disputes import Ask, Effect
 
 READERS = (Access.FINANCE, Access.OPERATIONS)
@@ -222,25 +222,25 @@ def _write(
 ) -> None:
     """Write to those of some parties who deal with disputes, each in their language."""
     for party in parties:
-        for person in _readers(party, owners=owners):
-            with translation.override(person.language):
-                told = mail(party)
-                content = _content(dispute, party, told)
+        for email, language in _readers(party, owners=owners):
+            with translation.override(language):
+                content = _content(dispute, party, mail(party))
             letters.write(
-                person.email,
-                f"dispute_{about}",
-                content,
-                language=person.language,
-                code=code_of(party),
+                email, f"dispute_{about}", content, language=language, code=code_of(party)
             )
 
 
-def _readers(party: Party, *, owners: bool) -> list[User]:
-    """Return who gets the letters of a party; its owners where nobody else is there."""
+def _readers(party: Party, *, owners: bool) -> list[tuple[str, str]]:
+    """Return who gets the letters of a party, with their languages.
+
+    Its owners do where nobody else is there, and where nobody is, those who get its bills.
+    """
     rows = Membership.objects.filter(party=party, person__is_active=True).select_related("person")
     wanted = (*READERS, Access.OWNER) if owners else READERS
     found = rows.filter(access__in=wanted).order_by("person") or rows.filter(access=Access.OWNER)
-    return [row.person for row in found]
+    people = [(row.person.email, row.person.language) for row in found]
+    contacts = BillingContact.objects.filter(party=party).order_by("pk")
+    return people or [(contact.email, "en") for contact in contacts]
 
 
 def _content(dispute: Dispute, party: Party, told: Mail) -> letters.Content:

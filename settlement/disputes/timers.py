@@ -8,14 +8,13 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from cdrs.models import Cdr
-from settlement.disputes import answering, effects, telling
+from settlement.disputes import answering, deadlines, effects, telling
 from settlement.disputes.moving import Kind, State, locked, note
 from settlement.models import Dispute
 
 logger = logging.getLogger(__name__)
-REMINDERS = (dt.timedelta(days=3), dt.timedelta(hours=24))  # before a side's deadline, each once
 UNANSWERED = (State.OPEN, *Dispute.CLAIMANTS_TURN)
-LATE = len(REMINDERS) + 1  # noted about the hub
+LATE = len(deadlines.REMINDERS) + 1  # noted about the hub
 
 
 def look_after(now: dt.datetime) -> int:
@@ -24,14 +23,14 @@ def look_after(now: dt.datetime) -> int:
 
 
 def _due(now: dt.datetime) -> Iterator[tuple[Callable[[Dispute, dt.datetime], bool], Dispute]]:
-    soon = Dispute.objects.live().filter(due_at__lte=now + max(REMINDERS))
+    soon = Dispute.objects.live().filter(due_at__lte=now + max(deadlines.REMINDERS))
     for dispute in list(soon.exclude(state__in=Dispute.DECIDED).order_by("due_at", "pk")):
         yield (end if dispute.due_at and dispute.due_at <= now else remind), dispute
     claimed = Exists(Cdr.objects.filter(credit_of__disputed__dispute=OuterRef("pk")))
     undecided = Dispute.objects.filter(claimed, state__in=UNANSWERED)
     for dispute in list(undecided.order_by("pk")):
         yield notice_credits, dispute
-    for dispute in list(Dispute.objects.filter(state__in=Dispute.DECIDED).order_by("pk")):
+    for dispute in list(effects.bookable(now).order_by("pk")):
         yield effects.book, dispute
 
 
@@ -78,11 +77,11 @@ def remind(dispute: Dispute, now: dt.datetime) -> bool:
     side = dispute.turn
     if side is None or dispute.due_at is None or dispute.due_at <= now:
         return False
-    level = sum(dispute.due_at - now <= before for before in REMINDERS)
+    level = deadlines.reached(dispute.due_at, now)
     if not _count(dispute, level):
         return False
     note(dispute, Kind.REMINDER, now, of=side, due_at=dispute.due_at)
-    telling.reminded(dispute, side, last=level == len(REMINDERS))
+    telling.reminded(dispute, side, last=level == len(deadlines.REMINDERS))
     return True
 
 

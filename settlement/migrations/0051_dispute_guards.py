@@ -108,6 +108,10 @@ BEGIN
                 AND dispute.state IN ('open', 'countered', 'rejected', 'escalated') THEN
             PERFORM settlement_refuse('a CDR is disputed until the dispute is decided');
         END IF;
+        IF dispute.by_cpo AND NEW.agreed < NEW.total
+                OR NOT dispute.by_cpo AND NEW.agreed > NEW.total THEN
+            PERFORM settlement_refuse('what is agreed is in favour of the claimant');
+        END IF;
         IF OLD.agreed IS NOT NULL AND NEW.agreed IS DISTINCT FROM OLD.agreed THEN
             PERFORM settlement_refuse('what was agreed for a CDR stays');
         END IF;

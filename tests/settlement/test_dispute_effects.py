@@ -5,8 +5,10 @@ from decimal import Decimal as D
 
 import pytest
 
+from cdrs import judging
 from cdrs.explorer import Side
 from cdrs.models import Cdr, Period
+from hub.ocpi.errors import Invalid
 from parties.models import Delivery, Party
 from settlement import clearing, previewing
 from settlement.disputes import answering, effects, proposing, ruling, timers
@@ -308,3 +310,59 @@ def test_else_the_cpo_is_asked(seller: Party, payer: Party, agreed: bool, amount
         party=seller, kind="cpo", valid_from=dt.date(2024, 1, 1), instant_ruling=agreed
     )
     assert claim(sent(seller, payer, "10.5000"), amount=amount).state == "open"
+
+
+# A CPO that does not give in
+
+
+def test_what_is_billed_again_in_disguise_is_held(seller: Party, cdr: Cdr) -> None:
+    dispute = accepted(cdr, "2.5000")
+    [proposal] = proposing.proposals(dispute, LATER)
+    take(seller, proposal.credit, LATER)
+    told = {"session_id": "S2", "start_date_time": "2024-03-10T08:00:01Z"}
+    periods = [cdr.body["charging_periods"][0] | {"start_date_time": told["start_date_time"]}]
+    disguised = cdr.body | told | {"id": "C2", "charging_periods": periods}
+    assert take(seller, disguised, LATER).state == "accepted"
+    timers.look_after(OVERDUE)
+    assert (of(cdr).state, states()["C2"], net(seller)) == ("settled", ("held", None), D("27.5"))
+
+
+def test_what_is_billed_again_afterwards_is_held_until_people_release_it(
+    seller: Party, cdr: Cdr
+) -> None:
+    settled_after(accepted(cdr))
+    again = take(seller, cdr.body | {"id": "C2"}, OVERDUE + dt.timedelta(hours=1))
+    assert again.state == "accepted"
+    now = OVERDUE + dt.timedelta(hours=2)
+    assert effects.watch(now) == 1
+    again.refresh_from_db()
+    assert (again.state, net(seller)) == ("held", 20)
+    judging.release(again.pk, staff("clerk"), "the driver has agreed", now)
+    assert (effects.watch(now), net(seller)) == (0, 30)
+    assert wrong() == []
+
+
+def test_a_credit_that_slipped_in_before_the_hold_is_dropped_with_it(
+    seller: Party, cdr: Cdr
+) -> None:
+    dispute = accepted(cdr)
+    [proposal] = proposing.proposals(dispute, LATER)
+    factory.credit(cdr, uid="C1-C", body=proposal.credit)  # judged before the hold
+    timers.look_after(LATER)
+    assert (of(cdr).state, states()["C1-C"]) == ("settled", ("discarded", None))
+    assert dispute.effect == "hold"
+    assert wrong() == []
+
+
+def test_where_no_credit_can_be_filed_the_cdr_is_dropped_without(
+    seller: Party, cdr: Cdr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispute = accepted(cdr)
+
+    def refuse(*told: object) -> Cdr:
+        raise Invalid("no")
+
+    monkeypatch.setattr("settlement.disputes.filing.file", refuse)
+    settled_after(dispute)
+    assert (states(), net(seller)) == ({"C1": ("discarded", None)}, 20)
+    assert wrong() == []

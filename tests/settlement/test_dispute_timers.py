@@ -210,6 +210,29 @@ def test_a_claim_is_made_once() -> None:
     assert claim(cdr, by=cdr.owner, amount="1").reference == "D-2024-000002"
 
 
+def test_where_nobody_is_there_the_billing_contacts_are_told() -> None:
+    claim(traded())
+    assert [to for to, _ in letters()] == ["billing@fr-abc.example"]
+
+
+def test_a_side_does_not_write_all_day() -> None:
+    dispute = claim(traded())
+    for number in range(20):
+        answering.say(dispute, dispute.claimant, f"Well? {number}", None, LATER)
+    with pytest.raises(CannotDispute, match="at most 20"):
+        answering.say(dispute, dispute.claimant, "Well?", None, LATER)
+    answering.say(dispute, dispute.respondent, "Patience.", None, LATER)
+    answering.say(dispute, dispute.claimant, "Well?", None, LATER + dt.timedelta(days=1))
+
+
+def test_what_costs_nothing_is_only_asked_about() -> None:
+    free = traded("0.0000")
+    for told in ({"ask": "full"}, {"amount": "1"}):
+        with pytest.raises(CannotDispute):
+            claim(free, **told)
+    assert claim(free, ask="explanation").asked == 0
+
+
 def test_what_was_billed_long_ago_is_not_disputed_unless_the_other_side_just_did() -> None:
     cdr = traded()
     clearing.close(factory.MONTH, now=CLOSING)
