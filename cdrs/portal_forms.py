@@ -36,7 +36,7 @@ def _any(choices: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def _holding() -> list[tuple[str, Any]]:
-    codes = {*rules.by_code(), *telling.BY_THE_CLOSE, *telling.BY_PARTIES}
+    codes = {*rules.by_code(), *telling.BY_THE_CLOSE, *telling.BY_PEOPLE}
     return sorted((code, code) for code in codes)
 
 

@@ -86,15 +86,13 @@ REMEDIES: dict[str, Remedy] = {
         gettext_lazy("Nothing: what it takes back was billed already, and is credited on paper."),
     ),
 }
+BY_PEOPLE = {"contested": gettext_lazy("One of its two sides disputes it.")}
 BY_THE_CLOSE = {
-    "contested": gettext_lazy("One of its two sides disputes it."),
     "legal_entity_missing": gettext_lazy("The company data of a side is not complete."),
     "self_billing_agreement_missing": gettext_lazy("The CPO has not agreed to self-billing."),
     "vat_rule_missing": gettext_lazy("Nobody has said yet how this supply is taxed."),
     "credit_without_original": gettext_lazy("It credits a CDR of another month."),
 }
-
-BY_PARTIES = {"contested": gettext_lazy("A side disputes it, or has objected to its statement.")}
 
 
 def remedy(code: str, side: Side) -> Words:
@@ -104,12 +102,13 @@ def remedy(code: str, side: Side) -> Words:
 
 def rule_in_words(code: str) -> Words:
     """Say what a rule asks for."""
-    return exceptions.words(code) or (BY_THE_CLOSE | BY_PARTIES).get(code, code)
+    return exceptions.words(code) or (BY_THE_CLOSE | BY_PEOPLE).get(code, code)
 
 
 def finding_in_words(finding: Finding, side: Side) -> Words:
     """Say what was found, without what concerns others."""
-    hidden = finding.code in MENTIONS_OTHERS[side] or finding.code in BY_THE_CLOSE
+    plain = finding.code in BY_THE_CLOSE or finding.code in BY_PEOPLE
+    hidden = plain or finding.code in MENTIONS_OTHERS[side]
     return rule_in_words(finding.code) if hidden else finding.text
 
 
