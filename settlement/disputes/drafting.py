@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -10,12 +11,25 @@ from cdrs import explorer
 from cdrs.explorer import Side
 from cdrs.models import Cdr
 from parties.models import Party, User
-from settlement.disputes import opening
+from settlement.disputes import opening, sealing
 from settlement.disputes.evidence import MOST, Upload, safe_name
 from settlement.disputes.moving import CannotDispute
-from settlement.models import Dispute, Draft, DraftFile
-from settlement.models.disputes import Ask
+from settlement.models import Dispute, Draft, DraftFile, Evidence
+from settlement.models.disputes import Ask, Reason
 
+About = Evidence.About
+SEALED = 5  # CDRs about which the hub adds evidence by itself
+BEARS_ON = {
+    Reason.WRONG_PRICE: About.PRICE,
+    Reason.IDLE_FEE: About.PRICE,
+    Reason.TAX_ERROR: About.PRICE,
+    Reason.TARIFF_NOT_AGREED: About.TARIFF,
+    Reason.WRONG_ENERGY: About.SESSION,
+    Reason.WRONG_DURATION: About.SESSION,
+    Reason.NOT_COMPLETED: About.SESSION,
+    Reason.DUPLICATE: About.DUPLICATE,
+    Reason.OVERLAPPING: About.DUPLICATE,
+}
 KEPT = dt.timedelta(days=14)  # as long as nobody goes on with it
 
 
@@ -94,7 +108,16 @@ def send(draft: Draft, now: dt.datetime) -> Dispute:
     )
     draft.files.all().delete()
     draft.save(update_fields=["opened"])
+    _seal(draft.opened, now)
     return draft.opened
+
+
+def _seal(dispute: Dispute, now: dt.datetime) -> None:
+    """Add what the hub knows that bears on the reason, about as many CDRs as people look at."""
+    about = BEARS_ON.get(Reason(dispute.reason))
+    for item in dispute.items.select_related("cdr__owner").order_by("pk")[:SEALED] if about else ():
+        with suppress(CannotDispute):
+            sealing.seal(dispute, str(about), item.cdr, now)
 
 
 def foreseen(draft: Draft, now: dt.datetime) -> Dispute:

@@ -91,7 +91,7 @@ def test_from_the_cdr_to_the_reference(payer, seller, buyer):
     assert dispute.reference in done
     assert "If NL-CPO Power does not answer by" in done
     assert (dispute.asked, dispute.opened_by.email) == (D(2), "finance@emp.example")
-    assert Evidence.objects.get().name == "meter.txt"
+    assert [item.name for item in Evidence.objects.all()] == ["meter.txt", f"price-{cdr.uid}.json"]
     assert payer.post(f"{draft}check/").url == f"{BUYER}{dispute.reference}/opened/"  # sent twice
     assert Dispute.objects.count() == 1
     assert not DraftFile.objects.exists()
