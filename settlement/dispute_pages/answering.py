@@ -1,9 +1,6 @@
 """The page of each answer in a dispute: what follows from it, a form, and one button."""
 
-import datetime as dt
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -18,11 +15,10 @@ from settlement.dispute_pages import staging
 from settlement.dispute_pages.deeds import BY_NAME, Deed
 from settlement.dispute_pages.facts import dispute_of, facts
 from settlement.dispute_pages.forms import OfferForm
-from settlement.disputes import proposing, sharing, telling
+from settlement.dispute_pages.outcomes import outcome
+from settlement.disputes import telling
 from settlement.disputes.moving import CannotDispute
 from settlement.models import Dispute
-
-CHECKED = 10  # CDRs whose credit is shown beforehand, judged by the hub's own rules
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -106,25 +102,3 @@ def _amount(found: Dispute, deed: Deed, form: forms.Form) -> Decimal | None:
         return deed.amount(found)
     told: Decimal | None = (form.is_bound and form.cleaned_data.get("amount")) or None
     return told if told is not None and 0 < told < found.asked else None
-
-
-def outcome(found: Dispute, amount: Decimal, now: dt.datetime) -> dict[str, Any]:
-    """Say what each CDR would come to if an amount were granted, and what the hub would file."""
-    items = list(found.items.select_related("cdr__owner").order_by("pk"))
-    totals = sharing.agreed([item.cdr for item in items], amount, found.by_cpo)
-    proposals: Sequence[proposing.Proposal] = []
-    if len(items) <= CHECKED:
-        proposals = proposing.proposals(found, now, amount)
-    by_cdr = {proposal.cdr.pk: proposal for proposal in proposals}
-    rows: list[dict[str, Any]] = [
-        {"item": item, "agreed": total, "proposal": by_cdr.get(item.cdr_id)}
-        for item, total in zip(items, totals, strict=True)
-    ]
-    changed = [row for row in rows if row["agreed"] != row["item"].total]
-    return {
-        "amount": amount,
-        "rows": changed[:CHECKED],
-        "more": max(0, len(changed) - CHECKED),
-        "after": sum(totals, Decimal()),
-        "problems": [text for proposal in proposals for text in proposal.problems],
-    }

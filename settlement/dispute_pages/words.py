@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -111,14 +112,14 @@ def found_about(findings: list[Finding], side: Side) -> list[Found]:
 def status_of(dispute: Dispute, party: Party) -> Status:
     """Say where a dispute is, as one of its sides sees it."""
     if dispute.turn == party:
-        return Status("action", _TURN[dispute.state])
-    return Status(_TAGS[dispute.state], dispute.get_state_display())
+        return Status("action", capfirst(str(_TURN[dispute.state])))
+    return Status(_TAGS[dispute.state], capfirst(dispute.get_state_display()))
 
 
 _TURN: dict[str, Promise] = {
-    State.OPEN: gettext_lazy("waits for your answer"),
-    State.COUNTERED: gettext_lazy("a part was offered: your turn"),
-    State.REJECTED: gettext_lazy("rejected: your turn"),
+    State.OPEN: gettext_lazy("your turn: answer"),
+    State.COUNTERED: gettext_lazy("your turn: a part was offered"),
+    State.REJECTED: gettext_lazy("your turn: rejected"),
 }
 _TAGS: dict[str, str] = {
     State.OPEN: "waiting",

@@ -1,8 +1,6 @@
-"""Disputes in a real browser: opened, answered, decided by silence or by the hub, seen by nobody else."""
+"""Disputes in a real browser: opened, answered, decided by silence or by the hub."""
 
-import datetime as dt
 import os
-import re
 from decimal import Decimal as D
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,15 +8,11 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.cache import cache
-from django.utils import timezone
 
-from parties.models import Letter
-from settlement import staff
-from settlement.disputes import answering, timers
-from settlement.models import Dispute, Evidence
+from settlement.models import Dispute
 from tests.portal.cast import PASSWORD, person
 from tests.settlement import factory
-from tests.settlement.claims import claim, sent
+from tests.settlement.claims import sent
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SEVERE = {"serious", "critical"}

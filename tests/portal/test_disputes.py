@@ -196,13 +196,13 @@ def test_the_tabs_say_whose_turn_it_is(payer, supplier, dispute, cdr, seller, bu
     late = claim(factory.cdr(seller, buyer), now=timezone.now())
     answering.reject(late, seller, "No.", None, timezone.now())
     text = supplier.get(SELLER).text
-    assert "waits for your answer" in text
+    assert "Your turn: answer" in text
     assert dispute.reference in text
     assert late.reference not in text
     assert late.reference in supplier.get(f"{SELLER}?tab=waiting").text
     text = payer.get(f"{BUYER}?tab=answer").text
     assert late.reference in text
-    assert "rejected: your turn" in text
+    assert "Your turn: rejected" in text
     assert dispute.reference not in text
     assert dispute.reference in payer.get(f"{BUYER}?tab=waiting&q={cdr.uid}").text
     assert dispute.reference not in payer.get(f"{BUYER}?tab=waiting&q=other").text
