@@ -151,6 +151,7 @@ LINKS = (
     Link(_("Held CDRs"), "portal_held", Area.CDRS, "pause"),
     Link(_("Disputes"), "portal_disputes", Area.DISPUTES, "scales"),
     Link(_("Month preview"), "portal_preview", Area.PAPERS, "clock"),
+    Link(_("Statements"), "portal_statements", Area.PAPERS, "check"),
     Link(_("Documents"), "portal_documents", Area.PAPERS, "paper"),
     Link(_("People"), "portal_people", Area.PEOPLE, "people"),
     Link(_("Audit trail"), "portal_trail", Area.TRAIL, "trail"),

@@ -35,6 +35,7 @@ PAGES = {  # what is a page of which area
     "disputes/": Area.DISPUTES,
     "disputes/export.csv": Area.DISPUTES,
     "preview/": Area.PAPERS,
+    "statements/": Area.PAPERS,
     "documents/": Area.PAPERS,
     "people/": Area.PEOPLE,
     "audit/": Area.TRAIL,
