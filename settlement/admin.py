@@ -6,7 +6,7 @@ from hub.readonly import ReadOnlyAdmin
 from parties.models import Platform
 from settlement import answers, cockpit, money_admin, terms  # noqa: F401 - more desks
 from settlement.connections import ConnectionAdmin
-from settlement.dispute_desk import DisputeAdmin
+from settlement.dispute_desk.case import DisputeAdmin
 from settlement.documents_admin import DocumentAdmin, LegalChannelAdmin, SeriesAdmin
 from settlement.models import (
     Cell,

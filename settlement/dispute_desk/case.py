@@ -1,14 +1,12 @@
-"""The dispute desk: the queue by deadline, the case, the ruling, and its second pair of eyes."""
+"""The pages of the desk: the list, the case, the ruling, and its second pair of eyes."""
 
-import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, F, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
@@ -16,96 +14,18 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cdrs.models import Verdict
-from cdrs.pricing.verdicts import Verdict as Priced
 from hub import portal
+from settlement.dispute_desk.forms import NoteForm, RulingForm
+from settlement.dispute_desk.queue import Queue, dearer, time_left
 from settlement.dispute_pages.facts import events_of, items_of
 from settlement.dispute_pages.outcomes import outcome
 from settlement.disputes import files, opening, ruling, telling
-from settlement.disputes.moving import TEXT, CannotDispute, State, money
-from settlement.models import Dispute, DisputeCdr, Evidence, Ruling
+from settlement.disputes.moving import CannotDispute, State, money
+from settlement.models import Dispute, Evidence, Ruling
 from settlement.money_admin.desk import Deed, MoneyAdmin, person
 
 DECIDE, APPROVE = "settlement.decide_dispute", "settlement.approve_ruling"
 SHOWN = 50  # CDRs of a case
-Outcome = Ruling.Outcome
-
-
-class Queue(admin.SimpleListFilter):
-    """What waits for whom; without a choice, what the hub has to rule about."""
-
-    title = _("queue")
-    parameter_name = "queue"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return the queues."""
-        return [
-            ("second", _("to be approved by a second person")),
-            ("mine", _("assigned to me")),
-            ("nobodys", _("assigned to nobody")),
-            ("late", _("too late")),
-            ("live", _("all that are not over")),
-            ("all", _("all")),
-        ]
-
-    def choices(self, changelist: Any) -> Any:
-        """Name what is shown without a choice."""
-        first, *others = super().choices(changelist)
-        return [{**first, "display": _("to rule about")}, *others]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """Keep one queue."""
-        escalated = queryset.filter(state=State.ESCALATED)
-        return {
-            "second": escalated.filter(rulings__state=Ruling.State.PROPOSED),
-            "mine": queryset.filter(assignee=request.user).exclude(state__in=Dispute.OVER),
-            "nobodys": escalated.filter(assignee=None),
-            "late": escalated.filter(due_at__lte=timezone.now()),
-            "live": queryset.exclude(state__in=Dispute.OVER),
-            "all": queryset,
-        }.get(self.value() or "", escalated)
-
-
-class RulingForm(forms.Form):
-    """How the hub rules; `seen` is what it was looked at with before."""
-
-    outcome = forms.ChoiceField(
-        label=_("Ruling"), choices=Outcome.choices, widget=forms.RadioSelect
-    )
-    amount = forms.DecimalField(
-        label=_("Amount, if in part"), required=False, max_digits=18, decimal_places=4
-    )
-    reasons = forms.CharField(
-        label=_("Reasons, which both sides read"),
-        max_length=TEXT,
-        widget=forms.Textarea(attrs={"rows": 6}),
-    )
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
-
-    def granted(self, dispute: Dispute) -> Decimal:
-        """Return what the ruling grants."""
-        told = self.cleaned_data
-        if told["outcome"] == Outcome.FULL:
-            return dispute.asked
-        return Decimal() if told["outcome"] == Outcome.NONE else told["amount"]
-
-    def clean(self) -> dict[str, Any]:
-        """Ask for the amount where it counts."""
-        told = self.cleaned_data
-        partial = told.get("outcome") == Outcome.PARTIAL and "amount" not in self.errors
-        if partial and told.get("amount") is None:
-            self.add_error("amount", _("Say how much."))
-        return told
-
-
-class NoteForm(forms.Form):
-    """What staff write to each other."""
-
-    text = forms.CharField(
-        label=_("Internal note, which no party sees"),
-        max_length=TEXT,
-        widget=forms.Textarea(attrs={"rows": 3}),
-    )
 
 
 def _assign(request: HttpRequest, row: Dispute) -> str:
@@ -191,7 +111,7 @@ class DisputeAdmin(MoneyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dispute]:
         """Count the CDRs, and add up what the hub's own price says, in the same query."""
         rows: QuerySet[Dispute] = super().get_queryset(request)
-        return rows.annotate(n=Count("items", distinct=True), off=Subquery(_off()))
+        return rows.annotate(n=Count("items", distinct=True), off=Subquery(dearer()))
 
     def more_urls(self) -> list[URLPattern]:
         """Add the ruling, the notes and the files."""
@@ -324,7 +244,7 @@ class DisputeAdmin(MoneyAdmin):
     @admin.display(description=_("time left"), ordering="due_at")
     def left(self, row: Dispute) -> str:
         """Return how long there is to act, and who has to."""
-        return _left(row.due_at, timezone.now()) if row.due_at else "-"
+        return time_left(row.due_at, timezone.now()) if row.due_at else "-"
 
     @admin.display(description=_("CDRs"))
     def cdr_count(self, row: Any) -> int:
@@ -344,28 +264,6 @@ class DisputeAdmin(MoneyAdmin):
         off = -row.off if row.by_cpo else row.off
         text = gettext("supports it by %s") if off > 0 else gettext("speaks against it by %s")
         return text % money(abs(off), row.currency)
-
-
-def _off() -> QuerySet[Any, Any]:
-    """Add up, for a dispute, by how much its CDRs are dearer than the hub's own price."""
-    last = Verdict.objects.filter(cdr=OuterRef("cdr")).order_by("-pk")
-    items = DisputeCdr.objects.filter(dispute=OuterRef("pk")).order_by()
-    judged = items.annotate(
-        off=Subquery(last.values("difference")[:1]),
-        verdict=Subquery(last.values("cost_verdict")[:1]),
-    )
-    return (
-        judged.values("dispute")
-        .annotate(sum=Sum("off", filter=Q(verdict=Priced.MISMATCH)))
-        .values("sum")
-    )
-
-
-def _left(due_at: dt.datetime, now: dt.datetime) -> str:
-    hours = int((due_at - now).total_seconds() // 3600)
-    if hours < 0:
-        return gettext("%d h too late") % -hours
-    return gettext("%d h") % hours if hours < 72 else gettext("%d days") % (hours // 24)
 
 
 def _files(found: Dispute) -> QuerySet[Evidence]:
