@@ -19,6 +19,7 @@ from settlement.dispute_desk.forms import NoteForm, RulingForm
 from settlement.dispute_desk.queue import Queue, dearer, time_left
 from settlement.dispute_pages.facts import events_of, items_of
 from settlement.dispute_pages.outcomes import outcome
+from settlement.dispute_pages.words import until
 from settlement.disputes import files, opening, ruling, telling
 from settlement.disputes.moving import CannotDispute, State, money
 from settlement.models import Dispute, Evidence, Ruling
@@ -70,7 +71,7 @@ class DisputeAdmin(MoneyAdmin):
         *("reference", "state", "left", "claimant", "respondent", "reason", "cdr_count"),
         *("asked_for", "proposal", "assignee"),
     )
-    list_filter = (Queue, "reason", "currency", "effect", "by_cpo")
+    list_filter = (Queue, "reason", "currency", "effect")
     list_select_related = ("claimant", "respondent", "assignee")
     list_per_page = 50
     search_fields = ("reference", "claimant__party_id", "respondent__party_id")
@@ -169,6 +170,7 @@ class DisputeAdmin(MoneyAdmin):
             "sides": _sides(found),
             "events": events_of(found, None),
             "sealed": _files(found).filter(party=None),
+            "until": until(found),
             "consequence": telling.consequence(found),
             "money_now": telling.money_now(found),
             "proposal": _proposal(found),

@@ -129,7 +129,6 @@ DEEDS = (
         OfferForm,
         _offer,
         Kind.COUNTERED,
-        "quiet",
     ),
     Deed(
         "reject",
@@ -140,7 +139,6 @@ DEEDS = (
         ReasonsForm,
         _reject,
         Kind.REJECTED,
-        "quiet",
     ),
     Deed(
         "accept-offer",
@@ -162,7 +160,6 @@ DEEDS = (
         EscalateForm,
         _escalate,
         Kind.ESCALATED,
-        "quiet",
     ),
     Deed(
         "withdraw",
@@ -173,7 +170,7 @@ DEEDS = (
         ConfirmForm,
         _withdraw,
         Kind.WITHDRAWN,
-        "danger",
+        look="danger",
     ),
 )
 BY_NAME = {deed.name: deed for deed in DEEDS}

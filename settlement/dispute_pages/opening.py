@@ -257,6 +257,10 @@ def check(request: HttpRequest, seat: Seat, draft_id: int) -> HttpResponse:
             problem = str(error)
         else:
             return _sent(seat, draft_of(seat, draft_id))
+    elif not draft.reason:
+        return _to(seat, "portal_draft_reason", draft)
+    elif not draft.ask or not draft.message.strip():
+        return _to(seat, "portal_draft_ask", draft)
     return _checked(request, seat, draft, problem)
 
 

@@ -169,7 +169,8 @@ class Told(NamedTuple):
 def told(event: DisputeEvent, dispute: Dispute, reader: Party | None) -> Told:
     """Tell an event; people are named to their own side, and to staff (`reader` is None)."""
     person = event.person.email if event.person and reader in (None, event.party) else ""
-    who = event.party.name if event.party else settings.HUB_NAME
+    by_itself = "" if event.kind in BY_ITSELF else settings.HUB_NAME
+    who = event.party.name if event.party else by_itself
     what = str(_DEEDS.get(event.kind, event.get_kind_display()))
     facts = [(_FACTS[name], _fact(name, value, dispute)) for name, value in _shown(event)]
     return Told(event, who, person, what, facts, _MARKS.get(event.kind, "plain"))
@@ -202,12 +203,13 @@ _DEEDS: dict[str, Promise] = {
     "escalated": gettext_lazy("asked the hub to rule"),
     "withdrawn": gettext_lazy("withdrew the claim"),
     "reminder": gettext_lazy("sent a reminder"),
-    "silence": gettext_lazy("let silence decide, by the rule (automatic)"),
+    "silence": gettext_lazy("Silence has decided, as announced (automatic)"),
     "late": gettext_lazy("is late to rule"),
     "ruled": gettext_lazy("ruled"),
     "credited": gettext_lazy("noted a credit"),
     "settled": gettext_lazy("settled the dispute"),
 }
+BY_ITSELF = frozenset({"silence"})  # nobody's deed
 _FACTS: dict[str, Promise] = {
     "asked": gettext_lazy("Asked for"),
     "amount": gettext_lazy("Amount"),

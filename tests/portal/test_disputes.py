@@ -167,6 +167,15 @@ def test_what_is_not_ones_own_is_not_chosen(payer, buyer):
     assert payer.get(f"{BUYER}new/?draft={draft.pk}").status_code == 404
 
 
+def test_a_draft_leads_to_the_step_that_is_missing(payer, cdr):
+    draft = begun(payer, cdr)
+    assert payer.get(f"{draft}check/").url == f"{draft}reason/"
+    payer.post(f"{draft}reason/", {"reason": "other"})
+    assert payer.get(f"{draft}check/").url == f"{draft}ask/"
+    assert payer.post(f"{draft}check/").status_code == 422
+    assert not Dispute.objects.exists()
+
+
 def test_drafts_can_be_thrown_away_and_go_by_themselves(payer, cdr):
     draft = begun(payer, cdr)
     payer.post(f"{draft}drop/")
