@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
@@ -263,6 +264,7 @@ DATABASES = {
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,  # milliseconds
+            "prepare_threshold": sys.maxsize,  # only what asks for it (hub/statements.py)
             "options": " ".join(
                 [
                     "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5",

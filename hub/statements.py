@@ -3,8 +3,13 @@
 A statement is prepared by the server once for each connection, and takes one round trip. Outside
 a transaction it is one of its own, committed when it returns. What Django knows of the connection
 (its transactions, its errors, the log of queries in tests) stays true.
+
+Plans are kept for a minute, and at first for less: one that was made for an empty table reads all
+of it, and nothing tells the server how that grows. Measured while the first 1,600 CDRs came in:
+what the rules ask for takes 2.5 ms by the first plan, 0.6 ms by one made then.
 """
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -18,6 +23,8 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Cursor
+
+FIRST, USUAL = 1.0, 60.0  # seconds for which plans are kept: the first, doubled up to the last
 
 M = TypeVar("M", bound=models.Model)
 Rows = list[tuple[Any, ...]]
@@ -52,6 +59,8 @@ def _rows(connection: BaseDatabaseWrapper, statement: str, values: Values) -> Ro
     connection.validate_no_broken_transaction()
     started = time.monotonic()
     with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        if _plans.are_old():
+            cursor.execute("DISCARD PLANS")
         cursor.execute(statement, values, prepare=True)
         result = cursor.pgresult
         found = cursor.fetchall() if result and result.nfields else []
@@ -59,6 +68,23 @@ def _rows(connection: BaseDatabaseWrapper, statement: str, values: Values) -> Ro
         took = f"{time.monotonic() - started:.3f}"
         connection.queries_log.append({"sql": statement, "time": took})
     return found
+
+
+class _Plans(threading.local):
+    """The plans of this thread's connection."""
+
+    kept, until = FIRST, 0.0
+
+    def are_old(self) -> bool:
+        """Tell, once, that it is time to make them anew."""
+        now = time.monotonic()
+        if now < self.until:
+            return False
+        self.until, self.kept = now + self.kept, min(2 * self.kept, USUAL)
+        return True
+
+
+_plans = _Plans()
 
 
 class Columns(Generic[M]):

@@ -38,6 +38,8 @@ DRIVERS, DAYS = 1000, 20  # a driver charges once a day
 RESULT = Path("bench.json")
 CPO, EMSP = objects.Owner("NL", "BEN"), objects.Owner("DE", "BEN")
 NUMBERS = itertools.count(1)
+ENERGY = {"type": "ENERGY", "price": 0.50, "vat": 21, "step_size": 1}
+PRICED = objects.tariff(CPO, elements=[{"price_components": [ENERGY]}])
 STARTED = datetime.now(UTC) - timedelta(days=1)
 PEER_TOKEN = "bench"
 
@@ -96,9 +98,7 @@ def patch_evses(target: Target) -> Iterator[bytes]:
 def post_cdrs(target: Target) -> Iterator[bytes]:
     """Send CDRs with their tariff: each of a session and EVSE of its own, by drivers in turn."""
     mark = MARK.decode()
-    body = objects.cdr(
-        CPO, EMSP, id=f"C{mark}", session_id=f"S{mark}", tariffs=[objects.tariff(CPO)]
-    )
+    body = objects.cdr(CPO, EMSP, id=f"C{mark}", session_id=f"S{mark}", tariffs=[PRICED])
     body["cdr_location"] |= {"id": "K1", "evse_uid": f"E{mark}"}
     body["cdr_token"] |= {"uid": CARD}
     path = f"{target.receiver}/cdrs" + ("" if "receiver" in target.receiver else "/")

@@ -133,8 +133,6 @@ def _xlsx(content: bytes) -> None:
             raise Bad(_("it is not a spreadsheet"))
         if any("vba" in name.lower() or name.lower().endswith(".bin") for name in names):
             raise Bad(_("it has macros or other programs in it"))
-        if sum(item.file_size for item in package.infolist()) > UNPACKED:
-            raise Bad(_("unpacked it is too large"))
         left = UNPACKED
         for item in package.infolist():
             with package.open(item) as part:

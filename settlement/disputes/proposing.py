@@ -6,6 +6,7 @@ negative; what is to be paid instead is a new CDR.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -39,29 +40,24 @@ def proposals(dispute: Dispute, now: dt.datetime, amount: Decimal | None = None)
 
     CDRs that stay as they are have none.
     """
-    items = list(dispute.items.select_related("cdr__owner").order_by("pk"))
+    rows = dispute.items.select_related("cdr__owner").prefetch_related("cdr__findings")
+    items = list(rows.order_by("pk"))
     granted = dispute.granted if amount is None else amount
     if granted is None:
         return []
     totals = sharing.agreed([item.cdr for item in items], granted, dispute.by_cpo)
-    return [
-        checked(proposal(item.cdr, total, dispute.reference, now), now)
+    drafts = [
+        proposal(item.cdr, total, dispute.reference, now)
         for item, total in zip(items, totals, strict=True)
         if total != item.total
     ]
+    return _checked(drafts, now)
 
 
 def proposal(cdr: Cdr, agreed: Decimal, reference: str, now: dt.datetime) -> Proposal:
     """Write the credit of a CDR, and what is to be paid instead, if that is anything."""
     replacement = _replacement(cdr, agreed, reference, now) if agreed else None
     return Proposal(cdr, agreed, _credit(cdr, reference, now), replacement)
-
-
-def checked(proposal: Proposal, now: dt.datetime) -> Proposal:
-    """Have the hub's own rules judge a proposal as if it came in."""
-    bodies = [body for body in (proposal.credit, proposal.replacement) if body]
-    found = [text for body in bodies for text in _problems(proposal.cdr, body, now)]
-    return proposal._replace(problems=tuple(found))
 
 
 def _credit(cdr: Cdr, reference: str, now: dt.datetime) -> dict[str, Any]:
@@ -123,18 +119,31 @@ MENDED = frozenset(  # by the credit, by the decision, or because nobody else ca
 )
 
 
-def _problems(cdr: Cdr, body: Mapping[str, Any], now: dt.datetime) -> Sequence[str]:
-    wrong = [
-        f"{problem.path}: {problem.problem}" for problem in validation.problems(types.CDR, body)
+def _checked(drafts: Sequence[Proposal], now: dt.datetime) -> list[Proposal]:
+    """Have the hub's own rules judge proposals as if they came in, all at once."""
+    bodies = [
+        (draft, body) for draft in drafts for body in (draft.credit, draft.replacement) if body
     ]
-    if wrong:
-        return wrong
+    problems: dict[int, list[str]] = {draft.cdr.pk: [] for draft in drafts}
+    sound = []
+    for draft, body in bodies:
+        if wrong := validation.problems(types.CDR, body):
+            problems[draft.cdr.pk] += [f"{item.path}: {item.problem}" for item in wrong]
+        else:
+            sound.append((draft.cdr, _candidate(draft.cdr, body, now)))
+    judgements = judging.judge([candidate for _, candidate in sound], patiently=True)
+    for (cdr, _), judgement in zip(sound, judgements, strict=True):
+        problems[cdr.pk] += _against(cdr, judgement)
+    return [draft._replace(problems=tuple(problems[draft.cdr.pk])) for draft in drafts]
+
+
+def _candidate(cdr: Cdr, body: Mapping[str, Any], now: dt.datetime) -> Candidate:
     known = judging.candidate_of(cdr)
-    candidate = Candidate(
-        owner=cdr.owner, emsp_id=known.emsp_id, facts=Facts(body), now=now,
-        lacking=known.lacking, place_told=known.place_told,
-    )  # fmt: skip
-    [judgement] = judging.judge([candidate], patiently=True)
+    return replace(known, facts=Facts(body), now=now, pk=None)
+
+
+def _against(cdr: Cdr, judgement: judging.Judgement) -> list[str]:
+    """Say what would hold a CDR, but for what its original has against it as well."""
     holds = [*judgement.of(rules.REJECT), *judgement.of(rules.HOLD)]
-    told = MENDED | set(cdr.findings.values_list("code", flat=True))
+    told = MENDED | {item.code for item in cdr.findings.all()}
     return [f"{item.code}: {item.text}" for item in holds if item.code not in told]

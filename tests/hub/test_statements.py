@@ -7,7 +7,7 @@ from django.db import DataError, OperationalError, connection, transaction
 
 from hub import statements
 from hub.statements import Columns
-from parties.models import Party, Platform
+from parties.models import Party, Platform, User
 from tests.services import superuser_of
 from tests.speaking import joined
 
@@ -86,3 +86,32 @@ def test_errors_are_those_of_django():
     with pytest.raises(DataError), transaction.atomic():
         statements.rows("SELECT 1 / %s::int", [0])
     assert statements.rows(ANSWER, [1]) == [(41,)]
+
+
+def test_a_statement_is_prepared_once_and_what_the_orm_asks_is_not(db):
+    for number in range(3):
+        assert statements.rows("SELECT %s::int AS prepared_once", [number]) == [(number,)]
+    for _ in range(10):
+        User.objects.filter(email="nobody").exists()
+    asked = "SELECT count(*), sum(generic_plans + custom_plans) FROM pg_prepared_statements"
+    told = statements.rows(f"{asked} WHERE statement LIKE %s", ["SELECT $1::int AS prepared_once"])
+    assert told == [(1, 3)]
+    everything = statements.rows(f"{asked} WHERE statement LIKE %s", ["%parties_user%"])
+    assert everything == [(0, None)]
+
+
+def test_a_plan_for_an_empty_table_does_not_last(db, monkeypatch):
+    """Planned for a table that then fills, it would read all of it for each row it is asked for."""
+    monkeypatch.setattr(statements._Plans, "kept", 0.0)
+    asked = "SELECT count(*) FROM growing WHERE id = %s"
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE growing (id int PRIMARY KEY) ON COMMIT DROP")
+        cursor.execute("ANALYZE growing")
+        for _ in range(10):
+            statements.rows(asked, [1])
+        cursor.execute("INSERT INTO growing SELECT generate_series(1, 20000)")
+        monkeypatch.setattr(statements, "_plans", statements._Plans())
+        read = "SELECT seq_scan, idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'growing'"
+        before = statements.rows(read, [])[0]
+        assert statements.rows(asked, [1]) == [(1,)]
+        assert statements.rows(read, [])[0] == (before[0], before[1] + 1)

@@ -50,7 +50,9 @@ def traded(total: str = "10.0000", **facts: object) -> Cdr:
     return factory.cdr(factory.cpo(), factory.emsp(), total, **facts)
 
 
-def sent(seller: Party, payer: Party, total: str = "10.0000", **told: object) -> Cdr:
+def sent(
+    seller: Party, payer: Party, total: str = "10.0000", now: dt.datetime = NOW, **told: object
+) -> Cdr:
     """Have a CDR of 20 kWh at 0.50 come in, with its tariff, from the month that is traded in."""
     ends = {"country_code": seller.country_code, "party_id": seller.party_id}
     owner = Address(seller.country_code, seller.party_id)
@@ -76,7 +78,7 @@ def sent(seller: Party, payer: Party, total: str = "10.0000", **told: object) ->
         "total_cost": {"excl_vat": Decimal(total)},
         **told,
     }
-    return take(seller, body)
+    return take(seller, body, now)
 
 
 def take(seller: Party, body: Mapping[str, Any], now: dt.datetime = NOW) -> Cdr:
