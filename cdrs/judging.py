@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from cdrs import evidence, repricing, rules
 from cdrs.evidence import Candidate
@@ -324,7 +324,7 @@ def taken_back(owner: Party, facts: Facts, judgement: Judgement) -> Cdr | None:
 
 
 @transaction.atomic
-def release(cdr_id: int, person: User, reason: str, now: datetime) -> Decision:
+def release(cdr_id: int, person: User | None, reason: str, now: datetime) -> Decision:
     """Set aside what holds a CDR, and have it settled; raises CannotDecide."""
     cdr, period = _locked(cdr_id, now)
     _check(cdr, reason)
@@ -339,7 +339,7 @@ def release(cdr_id: int, person: User, reason: str, now: datetime) -> Decision:
 
 
 @transaction.atomic
-def discard(cdr_id: int, person: User, reason: str, now: datetime) -> Decision:
+def discard(cdr_id: int, person: User | None, reason: str, now: datetime) -> Decision:
     """Put a held CDR aside for good; raises CannotDecide."""
     cdr, _ = _locked(cdr_id, now)
     _check(cdr, reason)
@@ -366,8 +366,12 @@ def _check(cdr: Cdr, reason: str) -> None:
 
 
 def _decided(
-    cdr: Cdr, action: Decision.Action, person: User, reason: str, now: datetime
+    cdr: Cdr, action: Decision.Action, person: User | None, reason: str, now: datetime
 ) -> Decision:
-    return Decision.objects.create(
-        cdr=cdr, action=action, person=person, reason=reason.strip(), at=now
-    )
+    """Write a decision down; the database refuses one about what another floor decides about."""
+    told = {"action": action, "person": person, "reason": reason.strip(), "at": now}
+    try:
+        with transaction.atomic():
+            return Decision.objects.create(cdr=cdr, **told)
+    except IntegrityError as error:
+        raise CannotDecide(str(error).splitlines()[0]) from error

@@ -69,6 +69,10 @@ REMEDIES: dict[str, Remedy] = {
         gettext_lazy("Send the CDR that this credit takes back; it is judged again every night."),
         NOT_PAID,
     ),
+    "contested": Remedy(
+        gettext_lazy("Answer the dispute, or ask the hub's staff where there is none."),
+        gettext_lazy("Nothing for now: you do not pay for it until the dispute is decided."),
+    ),
     # found when a month is closed
     "legal_entity_missing": Remedy(COMPANY, COMPANY),
     "self_billing_agreement_missing": Remedy(
@@ -86,6 +90,7 @@ REMEDIES: dict[str, Remedy] = {
         gettext_lazy("Nothing: what it takes back was billed already, and is credited on paper."),
     ),
 }
+BY_PEOPLE = {"contested": gettext_lazy("One of its two sides disputes it.")}
 BY_THE_CLOSE = {
     "legal_entity_missing": gettext_lazy("The company data of a side is not complete."),
     "self_billing_agreement_missing": gettext_lazy("The CPO has not agreed to self-billing."),
@@ -104,12 +109,13 @@ def remedy(code: str, side: Side) -> Words:
 
 def rule_in_words(code: str) -> Words:
     """Say what a rule asks for."""
-    return exceptions.words(code) or BY_THE_CLOSE.get(code, code)
+    return exceptions.words(code) or (BY_THE_CLOSE | BY_PEOPLE).get(code, code)
 
 
 def finding_in_words(finding: Finding, side: Side) -> Words:
     """Say what was found, without what concerns others."""
-    hidden = finding.code in MENTIONS_OTHERS[side] or finding.code in BY_THE_CLOSE
+    plain = finding.code in BY_THE_CLOSE or finding.code in BY_PEOPLE
+    hidden = plain or finding.code in MENTIONS_OTHERS[side]
     return rule_in_words(finding.code) if hidden else finding.text
 
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -159,9 +160,24 @@ MFA_TOTP_ISSUER = HUB_NAME
 MFA_REQUIRED = not SANDBOX  # of owners and finance in the portal, and of everybody at the admin
 
 # The portal: what the apps have to say on its first page (names only)
-PORTAL_NEEDS = ["parties.people.needs.of", "settlement.needs.of"]
-PORTAL_CARDS = ["cdrs.cards.of", "settlement.cards.of", "parties.people.cards.of"]
+PORTAL_NEEDS = [
+    "parties.people.needs.of",
+    "settlement.dispute_pages.home.needs_of",
+    "settlement.needs.of",
+]
+PORTAL_CARDS = [
+    "cdrs.cards.of",
+    "settlement.cards.of",
+    "settlement.dispute_pages.home.cards_of",
+    "parties.people.cards.of",
+]
 EXPORT_ROWS = 200_000  # in one file: more are taken month by month
+
+# The resolution centre: working days in which the hub rules, the amount from which two people rule,
+# and what scans evidence: a callable that takes its bytes and type, and returns what is wrong
+RULING_DAYS = 5
+RULING_LIMIT = Decimal(env("RULING_LIMIT", "1000"))
+EVIDENCE_SCANNER = env("EVIDENCE_SCANNER", "settlement.disputes.files.problem")
 
 # Letters: to files in DATA_DIR/mail unless EMAIL_URL or EMAIL_HOST say where
 globals().update(mailing.settings_of(os.environ, DATA_DIR / "mail"))
@@ -317,6 +333,15 @@ CELERY_BEAT_SCHEDULE = {
     "look after money": {
         "task": "settlement.look_after_money",
         "schedule": crontab(minute="15"),
+    },
+    "look after disputes": {
+        "task": "settlement.look_after_disputes",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "watch what was disputed": {
+        "task": "settlement.watch_disputed",
+        "schedule": crontab(minute="25"),
     },
     "check all invariants": {
         "task": "settlement.inspect",

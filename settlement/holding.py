@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from cdrs.models import Cdr, CdrQuerySet, Finding, Period
+from cdrs.periods import period_for
 from parties.models import Party
 from settlement import accounting
 from settlement.calendar import last_day
@@ -180,6 +181,29 @@ def obstacles(period: Period, *, issued_on: dt.date) -> list[str]:
 def contest(cdrs: CdrQuerySet, text: str) -> int:
     """Hold CDRs that a party objects to, until people decide; return how many."""
     return _hold(cdrs, {CONTESTED: text})
+
+
+def lift(cdrs: CdrQuerySet, now: dt.datetime) -> int:
+    """Let go of CDRs that were contested, and have those settled that nothing else holds.
+
+    Call in a transaction; it then holds the rows of their months FOR SHARE. Return how many are
+    settled.
+    """
+    ids = list(cdrs.filter(state=Cdr.State.HELD).values_list("pk", flat=True))
+    held = Cdr.objects.filter(pk__in=ids)
+    months = held.order_by("month").values_list("month", flat=True).distinct()
+    periods = {month: period_for(month, now=now) for month in list(months)}
+    list(held.select_for_update().order_by("pk").values_list("pk", flat=True))
+    contested = Finding.objects.filter(cdr__in=ids, code=CONTESTED, cleared_at=None)
+    contested.update(cleared_at=now)
+    holding = Finding.objects.filter(
+        cdr=OuterRef("pk"), severity=Finding.Severity.HOLD, cleared_at=None
+    )
+    free = held.filter(~Exists(holding), state=Cdr.State.HELD, emsp__isnull=False)
+    return sum(
+        free.filter(month=month).update(state=Cdr.State.ACCEPTED, period=period)
+        for month, period in periods.items()
+    )
 
 
 def hold_stray_credits(period: Period) -> int:

@@ -15,7 +15,7 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Q, Sum
 from cdrs.models import Cdr, Finding, Period
 from parties import invariants
 from parties.invariants import Check
-from settlement import money_invariants
+from settlement import dispute_invariants, money_invariants
 from settlement.models import Cell, Document, DocumentFile, DocumentLine, Fee, Series
 from settlement.models.documents import NO_HASH, chained, digest_of
 
@@ -163,5 +163,6 @@ CHECKS: tuple[Check, ...] = (
     held_cdrs_say_why,
     credits_mirror_their_originals,
     *money_invariants.CHECKS,
+    *dispute_invariants.CHECKS,
     *invariants.CHECKS,
 )

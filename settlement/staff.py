@@ -15,13 +15,21 @@ APPS = ("parties", "locations", "cdrs", "settlement")
 _SEE = Q(codename__startswith="view_")
 _WRITE = Q(codename__startswith="add_") | Q(codename__startswith="change_")
 _MONEY = Q(content_type__app_label="settlement") & _WRITE
-_APPROVE = Q(codename__in=("approve_payoutbatch", "approve_writeoff", "verify_bankaccount"))
+_APPROVE = Q(
+    codename__in=(
+        *("approve_payoutbatch", "approve_writeoff", "verify_bankaccount", "approve_ruling"),
+    )
+)
 _DECIDE = Q(codename__in=("release_cdr", "discard_cdr", "judge_cdr"))
+_RULE = Q(codename="decide_dispute")
 MAY: Mapping[str, Q] = {
     "support": _SEE,
-    "operations": _SEE | _DECIDE | Q(content_type__app_label__in=("parties", "cdrs")) & _WRITE,
-    "clerk": _SEE | _MONEY,
-    "approver": _SEE | _MONEY | _APPROVE | Q(codename="close_period"),
+    "operations": _SEE
+    | _DECIDE
+    | _RULE
+    | Q(content_type__app_label__in=("parties", "cdrs")) & _WRITE,
+    "clerk": _SEE | _MONEY | _RULE,
+    "approver": _SEE | _MONEY | _RULE | _APPROVE | Q(codename="close_period"),
 }
 ACCESS = (*MAY, ADMIN)
 

@@ -122,6 +122,21 @@ def lapse(period: Period, now: dt.datetime, *, early: bool = False) -> int:
     return int(silent.update(state=Statement.State.SILENT, answered_at=now))
 
 
+def take_out(period: Period, cdrs: CdrQuerySet, text: str, now: dt.datetime) -> int:
+    """Hold CDRs that are disputed out of a month whose statements are out; return how many.
+
+    Both sides get a new version. Call in the transaction that holds the month's row FOR UPDATE.
+    """
+    ends = cdrs.order_by().values_list("owner", "emsp").distinct()
+    parties = list(Party.objects.filter(pk__in={key for pair in ends for key in pair}))
+    held = holding.contest(cdrs, text)
+    holding.hold_stray_credits(period)
+    aggregating.revise(period, *parties)
+    _supersede(period, parties, now)
+    _publish(period, now, parties)
+    return held
+
+
 def _publish(period: Period, now: dt.datetime, parties: Sequence[Party] = ()) -> list[Statement]:
     made = []
     for kind, (role, other) in ROLES.items():
@@ -225,11 +240,12 @@ def _revise(
     """Add up again what two sides have in common, and tell them."""
     period, parties = statement.period, [statement.party, *dict.fromkeys(others)]
     aggregating.revise(period, *parties)
-    answered = {"answered_at": now}
-    statement.move_to(Statement.State.OBJECTED, person=person, **answered)
-    sides = period.statements.current().filter(party__in=parties)
-    stood = {(row.party_id, row.role, row.currency): row for row in sides}
-    for row in stood.values():
-        row.move_to(Statement.State.SUPERSEDED, **answered)
+    statement.move_to(Statement.State.OBJECTED, person=person, answered_at=now)
+    _supersede(period, parties, now)
     logger.info("%s objected to", statement)
     return _publish(period, now, parties)
+
+
+def _supersede(period: Period, parties: Sequence[Party], now: dt.datetime) -> None:
+    for row in period.statements.current().filter(party__in=parties):
+        row.move_to(Statement.State.SUPERSEDED, answered_at=now)

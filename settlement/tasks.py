@@ -9,6 +9,7 @@ from django.utils import timezone
 from cdrs.models import Period
 from settlement import booking, clearing, inspecting, rendering
 from settlement.banking import payouts, receivables, reminders
+from settlement.disputes import effects, evidence, timers
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,25 @@ def look_after_money() -> None:
             job()
         except Exception:
             logger.exception("a part of looking after money has failed")
+
+
+@shared_task(name="settlement.look_after_disputes")
+def look_after_disputes() -> None:
+    """Remind, let silence decide, book what was credited; and scan what a scan has not reached."""
+    evidence.scan_due()
+    timers.look_after(timezone.now())
+
+
+@shared_task(name="settlement.watch_disputed")
+def watch_disputed() -> None:
+    """Hold what bills again what disputes have taken away."""
+    effects.watch(timezone.now())
+
+
+@shared_task(name="settlement.scan_evidence")
+def scan_evidence() -> None:
+    """Scan what was just added to disputes."""
+    evidence.scan_due()
 
 
 def _render(period: Period) -> None:

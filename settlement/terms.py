@@ -23,7 +23,8 @@ from settlement.models import (
 TERMS = (
     "supply_model",
     *("fee_percent", "fee_per_kwh", "fee_per_cdr", "fee_monthly", "fee_min", "fee_max"),
-    *("contest_days", "statement_days", "due_days", "payout_days", "minimum_payout"),
+    *("contest_days", "claim_days", "statement_days", "due_days", "payout_days", "minimum_payout"),
+    *("dispute_answer_days", "dispute_reply_days", "dispute_credit_days", "instant_ruling"),
     *("set_off", "guarantee", "limits", "note"),
 )
 WHOSE = ("kind", "party", "currency")

@@ -151,7 +151,7 @@ class Verdict(models.Model):
 
 
 class Decision(models.Model):
-    """What a person has decided about a held CDR, and why; never changed."""
+    """What was decided about a held CDR, and why; never changed. Without a person: by a dispute."""
 
     class Action(models.TextChoices):
         RELEASE = "release", _("released")
@@ -164,6 +164,7 @@ class Decision(models.Model):
         settings.AUTH_USER_MODEL,
         verbose_name=_("person"),
         on_delete=models.PROTECT,
+        null=True,
         related_name="+",
     )
     at = models.DateTimeField(_("at"), default=timezone.now)

@@ -20,6 +20,18 @@ WORDS: dict[str, Promise] = {
     "access_changed": _("changed the access of %(subject)s from %(before)s to %(after)s"),
     "removed": _("removed %(subject)s, who was %(before)s"),
     "downloaded": _("downloaded %(subject)s"),
+    "dispute_opened": _("opened the dispute %(subject)s (%(amount)s)"),
+    "dispute_accepted": _("accepted the dispute %(subject)s (%(amount)s)"),
+    "dispute_countered": _("offered a part in the dispute %(subject)s (%(amount)s)"),
+    "dispute_rejected": _("rejected the dispute %(subject)s (%(amount)s)"),
+    "dispute_escalated": _("escalated the dispute %(subject)s (%(amount)s) to the hub"),
+    "dispute_withdrawn": _("withdrew the dispute %(subject)s (%(amount)s)"),
+    "dispute_message": _("wrote in the dispute %(subject)s (%(amount)s)"),
+    "dispute_silence": _("let silence decide the dispute %(subject)s (%(amount)s)"),
+    "dispute_ruled": _("ruled about the dispute %(subject)s (%(amount)s)"),
+    "dispute_settled": _("settled the dispute %(subject)s (%(amount)s)"),
+    "statement_approved": _("approved the statement %(subject)s"),
+    "statement_objected": _("objected to %(lines)s lines of the statement %(subject)s"),
     "exported": _("exported %(subject)s, %(rows)s rows"),
 }
 

@@ -10,6 +10,13 @@ from settlement.models.agreements import (
 from settlement.models.banking import BankAccount, BankLine, BankStatement
 from settlement.models.cells import Cell
 from settlement.models.closing import CloseRun
+from settlement.models.disputes import (
+    Dispute,
+    DisputeCdr,
+    DisputeEvent,
+    DisputeQuerySet,
+    InternalNote,
+)
 from settlement.models.documents import (
     Document,
     DocumentFile,
@@ -18,6 +25,8 @@ from settlement.models.documents import (
     LegalChannel,
     Series,
 )
+from settlement.models.drafts import Draft, DraftFile
+from settlement.models.evidence import Evidence, Ruling
 from settlement.models.fees import Fee
 from settlement.models.ledger import Account, Entry, FxRate, Leg
 from settlement.models.payouts import Payout, PayoutBatch, PayoutLine
@@ -43,13 +52,21 @@ __all__ = [
     "BillingContact",
     "Cell",
     "CloseRun",
+    "Dispute",
+    "DisputeCdr",
+    "DisputeEvent",
+    "DisputeQuerySet",
     "Document",
     "DocumentFile",
     "DocumentLine",
     "DocumentTax",
+    "Draft",
+    "DraftFile",
     "Entry",
+    "Evidence",
     "Fee",
     "FxRate",
+    "InternalNote",
     "Leg",
     "LegalChannel",
     "LegalEntity",
@@ -61,6 +78,7 @@ __all__ = [
     "Receipt",
     "Receivable",
     "Reminder",
+    "Ruling",
     "SelfBillingAgreement",
     "Series",
     "SetOff",

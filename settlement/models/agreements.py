@@ -279,6 +279,23 @@ class Agreement(models.Model):
         _("highest fee of a month"), max_digits=12, decimal_places=4, null=True, blank=True
     )
     contest_days = models.PositiveSmallIntegerField(_("days to contest a CDR"), default=14)
+    claim_days = models.PositiveSmallIntegerField(
+        _("days to dispute what is billed"), default=60, help_text=_("from the date of issue")
+    )
+    dispute_answer_days = models.PositiveSmallIntegerField(
+        _("days to answer a dispute"), default=7, help_text=_("silence accepts the claim")
+    )
+    dispute_reply_days = models.PositiveSmallIntegerField(
+        _("days to reply to an answer"), default=5, help_text=_("silence lets the claim lapse")
+    )
+    dispute_credit_days = models.PositiveSmallIntegerField(
+        _("days to send the credit"), default=5, help_text=_("then the hub files it")
+    )
+    instant_ruling = models.BooleanField(
+        _("instant ruling"),
+        default=False,
+        help_text=_("what the hub's own price proves is accepted at once"),
+    )
     statement_days = models.PositiveSmallIntegerField(
         _("days to answer a statement"), default=3, help_text=_("silence is approval")
     )
@@ -347,6 +364,12 @@ class Agreement(models.Model):
                 name="agreement_fee_limits_in_order",
             ),
             models.CheckConstraint(condition=Q(due_days__lte=30), name="agreement_due_in_time"),
+            models.CheckConstraint(
+                condition=Q(dispute_answer_days__gte=1, dispute_answer_days__lte=60)
+                & Q(dispute_reply_days__gte=1, dispute_reply_days__lte=60)
+                & Q(dispute_credit_days__lte=60),
+                name="agreement_dispute_days_in_bounds",
+            ),
             ends_after_it_starts("agreement_not_empty"),
         ]
 

@@ -23,11 +23,12 @@ from settlement.banking.batches import CannotBatch
 from settlement.banking.camt import BadStatement
 from settlement.banking.statements import CannotMatch
 from settlement.banking.writeoffs import CannotWriteOff
+from settlement.disputes.moving import CannotDispute
 from settlement.ledger.posting import NotPosted
 
 REFUSALS = (
     *(NotVerified, CannotBatch, CannotMatch, CannotWriteOff),
-    *(BadStatement, NotPosted, WrongState),
+    *(BadStatement, NotPosted, WrongState, CannotDispute),
 )
 
 

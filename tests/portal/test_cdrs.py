@@ -275,6 +275,7 @@ def test_nothing_is_held(payer, market):
 
 def test_every_reason_has_words_for_both_sides():
     codes = {code for code, rule in by_code().items() if rule.severity == "hold"}
+    codes |= {holding.CONTESTED}
     for code in codes | set(holding.CODES):
         assert telling.rule_in_words(code) != code
         for side in Side:

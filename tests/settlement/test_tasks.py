@@ -37,6 +37,7 @@ def test_beat_names_tasks_that_exist() -> None:
         if entry["task"].startswith("settlement.")
     }
     names = {"close_due_periods", "render_missing", "inspect", "look_after_money"}
+    names |= {"look_after_disputes", "watch_disputed"}
     assert ours == {f"settlement.{name}" for name in names}
     assert ours <= set(app.tasks)
 
