@@ -7,7 +7,7 @@ statements, and the comparison before any number is spent) is compared with the 
 of the larger month are put on paper by as many processes as there are cores.
 
 `BENCH_CLOSED` CDRs (100,000; try 1,000,000) and `BENCH_PARTIES` parties (40; try 200) of
-`python -m tests.bench_close`, which runs as a process of its own on the database DATABASE_URL names.
+`python -m tests.bench_close`, a process of its own on the database that DATABASE_URL names.
 """
 
 import json

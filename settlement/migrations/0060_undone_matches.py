@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('parties', '0023_people_guards'),
-        ('settlement', '0041_money_guards'),
+        ('settlement', '0052_dispute_drafts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
