@@ -20,7 +20,7 @@ from settlement.models.documents import (
 )
 from settlement.models.fees import Fee
 from settlement.models.ledger import Account, Entry, FxRate, Leg
-from settlement.models.payouts import Payout, PayoutBatch, PayoutLine
+from settlement.models.payouts import PaymentStatus, Payout, PayoutBatch, PayoutLine
 from settlement.models.receivables import (
     Allocation,
     BillingContact,
@@ -55,6 +55,7 @@ __all__ = [
     "LegalEntity",
     "Objection",
     "OpenAmount",
+    "PaymentStatus",
     "Payout",
     "PayoutBatch",
     "PayoutLine",
