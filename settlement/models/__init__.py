@@ -29,7 +29,7 @@ from settlement.models.drafts import Draft, DraftFile
 from settlement.models.evidence import Evidence, Ruling
 from settlement.models.fees import Fee
 from settlement.models.ledger import Account, Entry, FxRate, Leg
-from settlement.models.payouts import Payout, PayoutBatch, PayoutLine
+from settlement.models.payouts import PaymentStatus, Payout, PayoutBatch, PayoutLine
 from settlement.models.receivables import (
     Allocation,
     BillingContact,
@@ -72,6 +72,7 @@ __all__ = [
     "LegalEntity",
     "Objection",
     "OpenAmount",
+    "PaymentStatus",
     "Payout",
     "PayoutBatch",
     "PayoutLine",

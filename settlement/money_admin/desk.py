@@ -20,7 +20,7 @@ from parties.models import User
 from settlement import exports
 from settlement.banking.accounts import NotVerified
 from settlement.banking.batches import CannotBatch
-from settlement.banking.camt import BadStatement
+from settlement.banking.iso20022 import BadFile
 from settlement.banking.statements import CannotMatch
 from settlement.banking.writeoffs import CannotWriteOff
 from settlement.disputes.moving import CannotDispute
@@ -28,7 +28,7 @@ from settlement.ledger.posting import NotPosted
 
 REFUSALS = (
     *(NotVerified, CannotBatch, CannotMatch, CannotWriteOff),
-    *(BadStatement, NotPosted, WrongState, CannotDispute),
+    *(BadFile, NotPosted, WrongState, CannotDispute),
 )
 
 
