@@ -247,13 +247,14 @@ def _rows(ids: Sequence[int]) -> list[Any]:
     open_ones = Finding.objects.filter(cleared_at=None)
     rows = rows.annotate(is_credited=Exists(_credits())).defer("body", "raw").order_by(*ORDER)
     found = list(rows.prefetch_related(Prefetch("findings", open_ones, to_attr="open_findings")))
-    verdicts = _last_verdicts(ids)
+    verdicts = last_verdicts(ids)
     for cdr in found:
         cdr.last_verdict = verdicts.get(cdr.pk)
     return found
 
 
-def _last_verdicts(ids: Sequence[int]) -> dict[int, Verdict]:
+def last_verdicts(ids: Sequence[int]) -> dict[int, Verdict]:
+    """Return what the hub has computed last for some CDRs."""
     rows = Verdict.objects.filter(cdr__in=ids).order_by("cdr_id", "-pk").distinct("cdr_id")
     shown = rows.only("cdr_id", "computed_excl_vat", "difference", "cost_verdict")
     return {verdict.cdr_id: verdict for verdict in shown}

@@ -36,9 +36,7 @@ def _any(choices: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def _holding() -> list[tuple[str, Any]]:
-    codes = {
-        code: telling.rule_in_words(code) for code in [*rules.by_code(), *telling.BY_THE_CLOSE]
-    }
+    codes = {*rules.by_code(), *telling.BY_THE_CLOSE, *telling.BY_PEOPLE}
     return sorted((code, code) for code in codes)
 
 

@@ -81,6 +81,10 @@ REMEDIES: dict[str, Remedy] = {
     "vat_rule_missing": Remedy(
         gettext_lazy("Nothing: the hub's staff has to say how this supply is taxed."), NOT_PAID
     ),
+    "exchange_rate_missing": Remedy(
+        gettext_lazy("Nothing: the hub's staff has to enter the exchange rate for the VAT."),
+        NOT_PAID,
+    ),
     "credit_without_original": Remedy(
         gettext_lazy("Nothing: what it takes back was billed already, and is credited on paper."),
         gettext_lazy("Nothing: what it takes back was billed already, and is credited on paper."),
@@ -91,6 +95,9 @@ BY_THE_CLOSE = {
     "legal_entity_missing": gettext_lazy("The company data of a side is not complete."),
     "self_billing_agreement_missing": gettext_lazy("The CPO has not agreed to self-billing."),
     "vat_rule_missing": gettext_lazy("Nobody has said yet how this supply is taxed."),
+    "exchange_rate_missing": gettext_lazy(
+        "Its VAT has to be told in the currency of the country, and there is no rate for that."
+    ),
     "credit_without_original": gettext_lazy("It credits a CDR of another month."),
 }
 

@@ -160,8 +160,17 @@ MFA_TOTP_ISSUER = HUB_NAME
 MFA_REQUIRED = not SANDBOX  # of owners and finance in the portal, and of everybody at the admin
 
 # The portal: what the apps have to say on its first page (names only)
-PORTAL_NEEDS = ["parties.people.needs.of", "settlement.needs.of"]
-PORTAL_CARDS = ["cdrs.cards.of", "settlement.cards.of", "parties.people.cards.of"]
+PORTAL_NEEDS = [
+    "parties.people.needs.of",
+    "settlement.dispute_pages.home.needs_of",
+    "settlement.needs.of",
+]
+PORTAL_CARDS = [
+    "cdrs.cards.of",
+    "settlement.cards.of",
+    "settlement.dispute_pages.home.cards_of",
+    "parties.people.cards.of",
+]
 EXPORT_ROWS = 200_000  # in one file: more are taken month by month
 
 # The resolution centre: working days in which the hub rules, the amount from which two people rule,

@@ -6,15 +6,18 @@ from hub.readonly import ReadOnlyAdmin
 from parties.models import Platform
 from settlement import answers, cockpit, money_admin, terms  # noqa: F401 - more desks
 from settlement.connections import ConnectionAdmin
+from settlement.dispute_desk.case import DisputeAdmin
 from settlement.documents_admin import DocumentAdmin, LegalChannelAdmin, SeriesAdmin
 from settlement.models import (
     Cell,
+    Dispute,
     Document,
     LegalChannel,
     Series,
 )
 
 admin.site.register(Document, DocumentAdmin)
+admin.site.register(Dispute, DisputeAdmin)
 admin.site.register(Series, SeriesAdmin)
 admin.site.register(LegalChannel, LegalChannelAdmin)
 admin.site.unregister(Platform)

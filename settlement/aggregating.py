@@ -2,7 +2,8 @@
 
 Both come from one pass over the CDRs, which are first added up by day: the day of its start says
 which version of an agreement a CDR goes by. The days are a temporary table that ends with the
-transaction. Credits are few and apart, so that PostgreSQL can share the others among its workers.
+transaction. Credits are few and apart, so that PostgreSQL can share the others among its workers;
+that there are few days in a month it knows by the statistics of migration 0063.
 """
 
 from collections.abc import Iterable
@@ -32,7 +33,7 @@ SELECT c.month, c.owner_id, c.emsp_id, c.country, c.currency, true,
     nullif(o.period_id, c.period_id), (c.started_at AT TIME ZONE %(zone)s)::date,
     count(*), -sum(c.energy_kwh), sum(c.total_excl_vat)
 FROM cdrs_cdr c JOIN cdrs_cdr o ON o.id = c.credit_of_id
-WHERE c.period_id = %(period)s {which}
+WHERE c.period_id = %(period)s AND c.credit_of_id IS NOT NULL {which}
 GROUP BY 1, 2, 3, 4, 5, 7, 8
 """
 CELLS = """

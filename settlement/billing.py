@@ -2,13 +2,15 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache
 from typing import Any, NamedTuple
 
 from cdrs.models import Period
 from parties.models import Party
-from settlement import regimes, snapshot
+from settlement import accounting, regimes, snapshot
+from settlement.accounting import Accounting
 from settlement.calendar import last_day
 from settlement.models import (
     Cell,
@@ -20,9 +22,9 @@ from settlement.models import (
     VatRule,
 )
 from settlement.models.documents import Kind
+from settlement.paydays import due_on
 from settlement.snapshot import Bill, Line, Treatment
 
-ANYWHERE = ""  # the country of a service
 VATEX = {"AE": "VATEX-EU-AE", "G": "VATEX-EU-G"}  # BT-121: why no VAT is charged
 DRAFT = "DRAFT"  # the number of a bill that has none yet
 ROLES = {
@@ -35,6 +37,10 @@ SIDES = {
     kind: DocumentLine.Side.PAYABLE if kind.self_billed else DocumentLine.Side.RECEIVABLE
     for kind in Kind
 }
+
+
+# month of supply, country, who is on the other end of the line -> how it is taxed
+Taxing = Callable[[dt.date, str, Party | None], Treatment]
 
 
 class CannotIssue(Exception):
@@ -61,32 +67,58 @@ def owed(period: Period) -> Iterator[Order]:
 
 def drafted(run: CloseRun, order: Order) -> Bill:
     """Return the bill of an order, complete but for its number and annex; raises CannotIssue."""
-    ends = _entity(order.party), _entity(None)
-    supplier, customer = ends if order.kind.self_billed else ends[::-1]
-    bill = partial(
-        Bill,
+    supplier, customer = _ends(order)
+    corrected = _corrected(order)
+    lines = _fee_lines if order.kind == Kind.FEE else _cell_lines
+    bill = Bill(
         kind=order.kind,
         number=DRAFT,
         month=run.period.month,
         issued_on=run.issued_on,
+        due_on=due_on(order.kind, order.party, order.currency, run.issued_on),
         currency=order.currency,
         supplier=supplier,
         customer=customer,
+        lines=lines(run.period, order, _taxing(order, corrected)),
         channel=regimes.channel_of(supplier.country, run.issued_on),
+        corrected=corrected,
     )
-    rule_of = cache(partial(_rule, supplier, customer))
-    if order.kind == Kind.FEE:
-        return bill(lines=_fee_lines(run.period, order, rule_of))
-    corrected = _corrected(order)
+    return replace(bill, accounting=_accounting(bill))
+
+
+def _accounting(bill: Bill) -> Accounting | None:
+    """Return how VAT is told to its state; what is taken back goes by the rate of before."""
+    if not bill.tax:
+        return None
+    if bill.corrected and (said := bill.corrected.snapshot.get("accounting")):
+        return accounting.again(said)
+    try:
+        return accounting.of(bill.supplier.country, bill.currency, bill.issued_on)
+    except LookupError as error:
+        raise CannotIssue(f"{bill.kind.label} in {bill.currency}: {error}") from error
+
+
+def taxing(order: Order) -> Taxing:
+    """Return how the lines of an order are taxed; raises CannotIssue, now or when called."""
+    return _taxing(order, _corrected(order))
+
+
+def _taxing(order: Order, corrected: Document | None) -> Taxing:
     if corrected:
-        return bill(
-            lines=_cell_lines(run.period, order, _as_before(corrected)), corrected=corrected
-        )
-    return bill(
-        lines=_cell_lines(
-            run.period, order, lambda cell, _: rule_of(cell.supply_month, cell.country)
-        )
-    )
+        return _as_before(corrected)
+    supplier, customer = _ends(order)
+
+    @cache
+    def treatment(month: dt.date, country: str) -> Treatment:
+        return _treated(_rule(order, supplier, customer, last_day(month), country))
+
+    return lambda month, country, counterparty: treatment(month, country)
+
+
+def _ends(order: Order) -> tuple[LegalEntity, LegalEntity]:
+    """Return the supplier and the customer."""
+    party, hub = _entity(order.party), _entity(None)
+    return (party, hub) if order.kind.self_billed else (hub, party)
 
 
 def _cell_orders(period: Period, kind: Kind) -> Iterator[Order]:
@@ -107,29 +139,25 @@ def _fee_orders(period: Period) -> Iterator[Order]:
     return (Order(Kind.FEE, parties[row[0]], row[-1]) for row in rows)
 
 
-def _cell_lines(
-    period: Period, order: Order, treatment_of: Callable[[Cell, Party], Treatment]
-) -> list[Line]:
+def _cell_lines(period: Period, order: Order, treatment_of: Taxing) -> list[Line]:
     role, other = ROLES[order.kind]
     key: dict[str, Any] = {role: order.party, "currency": order.currency}
     cells = Cell.objects.filter(period=period, corrects=order.corrects, **key)
     ordered = cells.select_related(other).order_by(
         *(f"{other}__country_code", f"{other}__party_id", "supply_month", "country", "credit")
     )
-    return [
-        snapshot.billed_cell(
-            cell, getattr(cell, other), order.kind, treatment_of(cell, getattr(cell, other))
-        )
-        for cell in ordered
-    ]
+    lines = []
+    for cell in ordered:
+        partner: Party = getattr(cell, other)
+        treatment = treatment_of(cell.supply_month, cell.country, partner)
+        lines.append(snapshot.billed_cell(cell, partner, order.kind, treatment))
+    return lines
 
 
-def _fee_lines(
-    period: Period, order: Order, rule_of: Callable[[dt.date, str], Treatment]
-) -> list[Line]:
+def _fee_lines(period: Period, order: Order, treatment_of: Taxing) -> list[Line]:
     fees = Fee.objects.filter(period=period, party=order.party, currency=order.currency)
     return [
-        snapshot.billed_fee(fee, rule_of(period.month, ANYWHERE))
+        snapshot.billed_fee(fee, treatment_of(period.month, "", None))
         for fee in fees.select_related("period").order_by("role", "basis", "pk")
     ]
 
@@ -150,7 +178,7 @@ def _corrected(order: Order) -> Document | None:
     return found
 
 
-def _as_before(corrected: Document) -> Callable[[Cell, Party], Treatment]:
+def _as_before(corrected: Document) -> Taxing:
     """Return how a credit is taxed: as the line was that it takes back, whatever holds now."""
     said = corrected.snapshot
     groups = {(tax["category"], tax["rate"]): tax for tax in said["taxes"]}
@@ -161,8 +189,8 @@ def _as_before(corrected: Document) -> Callable[[Cell, Party], Treatment]:
         for line in said["lines"]
     }
 
-    def treatment_of(cell: Cell, counterparty: Party) -> Treatment:
-        key = snapshot.code_of(counterparty), f"{cell.supply_month:%Y-%m}", cell.country
+    def treatment_of(month: dt.date, country: str, counterparty: Party | None) -> Treatment:
+        key = snapshot.code_of(counterparty), f"{month:%Y-%m}", country
         if key not in taxed:
             raise CannotIssue(f"{corrected} has no line of {' '.join(key)} to take back from")
         group = taxed[key]
@@ -179,15 +207,22 @@ def _entity(party: Party | None) -> LegalEntity:
     return entity
 
 
-def _rule(supplier: LegalEntity, customer: LegalEntity, month: dt.date, country: str) -> Treatment:
-    """Return how a supply of a month in a country is taxed; raises CannotIssue without a rule."""
-    ends, day = (supplier.country, customer.country), last_day(month)
-    if country == ANYWHERE:
-        rule = VatRule.objects.applying(*ends, day)
+def _rule(
+    order: Order, supplier: LegalEntity, customer: LegalEntity, day: dt.date, country: str
+) -> VatRule:
+    """Return how an order's supply in a country is taxed; raises CannotIssue without a rule."""
+    rules = VatRule.objects
+    if order.kind == Kind.FEE:
+        found = rules.on_services(supplier, customer, day)
     else:
-        rule = VatRule.objects.between(supplier, customer, day, country)
-    if rule is None:
-        raise CannotIssue(f"no VAT rule from {ends[0]} to {ends[1]} in {month:%Y-%m}")
+        found = rules.between(supplier, customer, day, country)
+    if found is None:
+        ends = f"{supplier.country} to {customer.country}"
+        raise CannotIssue(f"no VAT rule from {ends} in {day:%Y-%m}")
+    return found
+
+
+def _treated(rule: VatRule) -> Treatment:
     note = "; ".join(text for text in (rule.mention, rule.legal_reference) if text)
     vatex = rule.vatex or VATEX.get(rule.category, "")
     return Treatment(rule.category, rule.rate, rule.mention, note, vatex)

@@ -1,15 +1,14 @@
 """Book documents when they are issued: the ledger, and what is to be paid for them."""
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef
-from django.utils import timezone
 
 from settlement.banking import allocating, payouts
 from settlement.ledger import posting
-from settlement.models import Account, Document, Entry, Payout, Receipt, Receivable
+from settlement.ledger.turns import in_turn
+from settlement.models import Account, Document, Entry, Receipt, Receivable
 
 
-@transaction.atomic
+@in_turn
 def post_document(document: Document) -> bool:
     """Book a document and open what is to be paid for it; tell whether there was anything to do.
 
@@ -48,17 +47,15 @@ def _open(document: Document) -> None:
 
 
 def _replan(document: Document) -> None:
-    """Plan again what nobody has taken up yet, of a party that is owed less by now."""
-    less = any(
+    """Plan again for a party that is owed less by now."""
+    if any(
         side.kind == Account.Kind.PAYABLE and side.amount > 0 for side in posting.sides_of(document)
-    )
-    mine = Payout.objects.filter(party=document.party, currency=document.currency)
-    if less and mine.filter(state=Payout.State.PLANNED, batch=None).exists():
-        payouts.plan_for(document.party, document.currency, timezone.now())
+    ):
+        payouts.replan(document.party, document.currency)
 
 
 def _credit(document: Document) -> None:
-    """Let a credit note settle what its party owes."""
+    """Let a credit note settle what its party owes, first what it takes back from."""
     receipt = Receipt.objects.create(
         cause=Receipt.Cause.CREDIT_NOTE,
         party=document.party,
@@ -67,4 +64,5 @@ def _credit(document: Document) -> None:
         received_on=document.issued_on,
         credit_note=document,
     )
+    allocating.allocate(receipt, Receivable.objects.filter(document=document.corrected))
     allocating.allocate(receipt)

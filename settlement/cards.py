@@ -27,7 +27,7 @@ def of(seat: Seat) -> Iterator[Card]:
 
 
 def _card(seat: Seat, side: Side, period: Period) -> Card:
-    sheets = previewing.preview(seat.party, side, period, timezone.now())
+    sums = previewing.totals(previewing.preview(seat.party, side, period, timezone.now()))
     month = date_format(period.month, "F")
     names = {"month": month, "day": date_format(due_at(period), "j F")}
     title = (
@@ -35,7 +35,7 @@ def _card(seat: Seat, side: Side, period: Period) -> Card:
     )
     return Card(
         title=title % names,
-        figures=[f"{sheet.gross:,.2f} {sheet.currency}" for sheet in sheets] or ["0"],
+        figures=[f"{amount:,.2f} {currency}" for currency, amount in sums.items()] or ["0"],
         text=_("As it stands now; the month closes on %(day)s.") % names,
         url=f"{seat.url('portal_preview')}?side={side}&month={period}",
     )

@@ -140,7 +140,7 @@ def step(period: Period, *, now: dt.datetime) -> None:
 def finish(period: Period, *, now: dt.datetime) -> None:
     """Let a month whose documents all have their files be settled, and close it when it is."""
     locked = Period.objects.select_for_update().get(pk=period.pk)
-    if locked.state == State.ISSUED and not _unfiled(locked):
+    if locked.state == State.ISSUED and not locked.documents.unfinished().exists():
         locked.move_to(State.SETTLING)
         CloseRun.objects.get(period=locked).reached(CloseRun.Step.DONE)
         payouts.plan(now)
@@ -155,7 +155,7 @@ def blockers(period: Period, now: dt.datetime) -> list[str]:
         run = CloseRun.objects.get(period=period)
         return [*map(str, aggregating.negative(period)), *_not_billable(period, run.issued_on)]
     if period.state == State.ISSUED:
-        missing = _lacking_files(period)
+        missing = period.documents.unfinished().count()
         return [f"{missing} documents have not got all their files yet"] if missing else []
     return []
 
@@ -315,15 +315,6 @@ def _unbilled(period: Period) -> bool:
     lines = DocumentLine.objects.filter(cell=OuterRef("pk"))
     cells = any(period.cells.exclude(Exists(lines.filter(side=side))).exists() for side in sides)
     return cells or period.fees.filter(line=None).exists()
-
-
-def _unfiled(period: Period) -> bool:
-    """Tell whether a document still lacks a file."""
-    return Document.objects.filter(period=period).unfinished().exists()
-
-
-def _lacking_files(period: Period) -> int:
-    return Document.objects.filter(period=period).unfinished().count()
 
 
 def _in_short(document: Document) -> dict[str, Any]:

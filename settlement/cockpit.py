@@ -41,7 +41,8 @@ from hub import charts
 from hub.readonly import ReadOnlyAdmin
 from settlement import clearing, preflight, tasks
 from settlement.calendar import closable_from, schedule
-from settlement.models import Cell, CloseRun, DocumentFile, DocumentLine
+from settlement.models import Cell, CloseRun, DisputeCdr, DocumentFile, DocumentLine
+from settlement.models.disputes import Effect
 
 State = Period.State
 MOVING = (State.FROZEN, State.ISSUING, State.ISSUED)  # nobody is waited for
@@ -212,7 +213,14 @@ def cockpit(period: Period) -> dict[str, Any]:
         "largest": pictured,
         "chart": _chart(pictured),
         "moving": period.state in MOVING,
+        "disputes": _disputes(period),
     }
+
+
+def _disputes(period: Period) -> int:
+    """Count the disputes that hold CDRs of a month."""
+    items = DisputeCdr.objects.filter(open=True, cdr__month=period.month)
+    return items.filter(dispute__effect=Effect.HOLD).values("dispute").distinct().count()
 
 
 def _timeline(period: Period, run: CloseRun | None) -> Iterator[tuple[str, Any, Any]]:

@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import os
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,14 +23,18 @@ from hub.ocpi.messages import Address
 from hub.supervisor import demo_file, sandbox_port
 from locations.models import Location
 from parties import invitations
-from parties.models import Access, Party, Platform
+from parties.models import Access, Party, Platform, Role
 from parties.people import granting
 from settlement import clearing, joining, staff
-from settlement.models import Document, DocumentFile
+from settlement.models import Agreement, Document, DocumentFile
 
 LOGIN = "finance@demo.example"
 SECONDS = 300.0  # for the longest call: a month of CDRs on a slow machine
 OPENED = dt.timedelta(days=45)  # before last month, the partners put their chargers up
+FEES: Mapping[str, dict[str, Decimal]] = {
+    Agreement.Kind.CPO: {"fee_percent": Decimal("1.5")},
+    Agreement.Kind.EMSP: {"fee_per_cdr": Decimal("0.05")},
+}
 START = "start the hub with ./ocn run, which builds the demo network by itself"
 Partner = Mapping[str, Any]
 
@@ -92,9 +97,17 @@ def _connect(partner: Partner) -> None:
     if platform:
         token = invitations.reinvite(platform)
     else:
-        _, token = joining.join(address, [partner["role"]], partner["company"])
+        party, token = joining.join(address, [partner["role"]], partner["company"])
+        _agree(party, partner["role"])
     hub = {"hub": f"{settings.HUB_BASE_URL}/ocpi/versions", "token": token}
     _call("POST", f"/partners/{partner['name']}/register", hub)
+
+
+def _agree(party: Party, role: str) -> None:
+    """Let CPOs pay the hub a share of what they sell, and eMSPs something for each CDR."""
+    last_month = (month_of(timezone.now()) - dt.timedelta(days=1)).replace(day=1)
+    kind = Agreement.Kind.CPO if role == Role.Kind.CPO else Agreement.Kind.EMSP
+    Agreement.objects.create(party=party, kind=kind, valid_from=last_month, **FEES[kind])
 
 
 def _platform_of(address: Address) -> Platform | None:

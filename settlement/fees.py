@@ -1,9 +1,9 @@
 """The hub's fees of a month, by the versions of agreements that held when sessions started."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Count
@@ -40,6 +40,7 @@ ORDER BY day.party_id, day.role, day.currency, a.id
 """
 
 Key = tuple[int, str, str]
+Row = tuple[Any, ...]
 
 
 class Base(NamedTuple):
@@ -64,11 +65,19 @@ def charge(period: Period, only: Collection[int] = ()) -> None:
     """Write the fees of the CDRs that have been added up by day (see `aggregating`).
 
     Of all parties, or of some: those that were added up in whole.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(BASES)
+        rows = cursor.fetchall()
+    Fee.objects.bulk_create(due(period, rows, only), ignore_conflicts=True)
+
+
+def due(period: Period, rows: Iterable[Row], only: Collection[int] = ()) -> Iterator[Fee]:
+    """Return the fees, not saved yet, that the rows of BASES come to, of all parties or of some.
 
     Credits of earlier months lessen what a fee is on, but no fee is below zero.
     """
-    made = []
-    for (party, role, currency), bases in _bases().items():
+    for (party, role, currency), bases in _by_party(rows).items():
         if only and party not in only:
             continue
         for basis, found in _limited(bases, _charges(bases), currency).items():
@@ -76,14 +85,11 @@ def charge(period: Period, only: Collection[int] = ()) -> None:
             if net > 0:
                 key = {"party_id": party, "role": role, "currency": currency, "basis": basis}
                 values = {"quantity": found.quantity, "rate": found.rate, "text": found.text}
-                made.append(Fee(period=period, **key, **values, net=net))
-    Fee.objects.bulk_create(made, ignore_conflicts=True)
+                yield Fee(period=period, **key, **values, net=net)
 
 
-def _bases() -> dict[Key, list[Base]]:
-    with connection.cursor() as cursor:
-        cursor.execute(BASES)
-        rows = cursor.fetchall()
+def _by_party(rows: Iterable[Row]) -> dict[Key, list[Base]]:
+    rows = list(rows)
     agreements = Agreement.objects.in_bulk({row[0] for row in rows})
     found: dict[Key, list[Base]] = defaultdict(list)
     for agreement, party, role, currency, cdrs, energy_kwh, total in rows:

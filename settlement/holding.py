@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.utils import timezone
 from cdrs.models import Cdr, CdrQuerySet, Finding, Period
 from cdrs.periods import period_for
 from parties.models import Party
+from settlement import accounting
 from settlement.calendar import last_day
 from settlement.models import LegalEntity, SelfBillingAgreement, VatRule
 from settlement.models.agreements import in_force
@@ -20,8 +21,9 @@ from settlement.models.agreements import in_force
 ENTITY_MISSING = "legal_entity_missing"
 AGREEMENT_MISSING = "self_billing_agreement_missing"
 RULE_MISSING = "vat_rule_missing"
+RATE_MISSING = "exchange_rate_missing"
 STRAY_CREDIT = "credit_without_original"
-CODES = (ENTITY_MISSING, AGREEMENT_MISSING, RULE_MISSING, STRAY_CREDIT)
+CODES = (ENTITY_MISSING, AGREEMENT_MISSING, RULE_MISSING, RATE_MISSING, STRAY_CREDIT)
 CONTESTED = "contested"
 NOT_CONTRACTED = "agreement_missing"  # the rule of cdrs, which also releases what it holds
 BILLED = (
@@ -30,13 +32,33 @@ BILLED = (
 )
 
 TRADES = """
-SELECT DISTINCT owner_id, emsp_id, month, country FROM settlement_day ORDER BY 1, 2, 3, 4
+SELECT DISTINCT owner_id, emsp_id, month, country, currency FROM settlement_day
+ORDER BY 1, 2, 3, 4, 5
+"""
+# Where cdr_terms(...) would be NULL; but asked of each party and day, as pairs are many.
+UNCONTRACTED_DAYS = """
+WITH party AS (
+    SELECT owner_id AS id, 'cpo' AS kind, currency, day FROM settlement_day WHERE NOT credit
+    UNION
+    SELECT emsp_id, 'emsp', currency, day FROM settlement_day WHERE NOT credit
+), lacking AS MATERIALIZED (
+    SELECT * FROM party WHERE NOT EXISTS (
+        SELECT FROM settlement_agreement a
+        WHERE (a.party_id, a.kind) = (party.id, party.kind) AND a.currency IN ('', party.currency)
+            AND a.valid_from <= party.day AND (a.valid_to IS NULL OR a.valid_to > party.day))
+)
+SELECT d.owner_id, d.emsp_id, d.currency, d.day FROM settlement_day d JOIN lacking l
+    ON (l.id, l.kind, l.currency, l.day) = (d.owner_id, 'cpo', d.currency, d.day)
+WHERE NOT d.credit
+UNION
+SELECT d.owner_id, d.emsp_id, d.currency, d.day FROM settlement_day d JOIN lacking l
+    ON (l.id, l.kind, l.currency, l.day) = (d.emsp_id, 'emsp', d.currency, d.day)
+WHERE NOT d.credit
 """
 UNCONTRACTED = """
-SELECT c.id FROM cdrs_cdr c JOIN (
-    SELECT DISTINCT owner_id, emsp_id, currency, day FROM settlement_day
-    WHERE NOT credit AND cdr_terms(owner_id, emsp_id, currency, day) IS NULL
-) d ON (c.owner_id, c.emsp_id, c.currency) = (d.owner_id, d.emsp_id, d.currency)
+WITH uncontracted AS ({days})
+SELECT c.id FROM cdrs_cdr c JOIN uncontracted d
+    ON (c.owner_id, c.emsp_id, c.currency) = (d.owner_id, d.emsp_id, d.currency)
     AND (c.started_at AT TIME ZONE %(zone)s)::date = d.day
 WHERE c.period_id = %(period)s AND c.credit_of_id IS NULL
 """
@@ -54,12 +76,13 @@ SELECT count(*) FROM moved
 
 
 class Trade(NamedTuple):
-    """What decides whether CDRs can be billed: who sold to whom, in which month and country."""
+    """What decides whether CDRs can be billed: who sold what to whom, in which month."""
 
     owner_id: int
     emsp_id: int
     month: dt.date
     country: str
+    currency: str
 
 
 class Terms:
@@ -73,7 +96,8 @@ class Terms:
         self._agreed = set(agreements.values_list("supplier__party_id", flat=True))
         self._entities = {entity.party_id: entity for entity in LegalEntity.objects.complete()}
         self._names = {None: "the hub"} | {party.pk: str(party) for party in Party.objects.all()}
-        self.rule = cache(VatRule.objects.between)
+        self._vat = VatRule.objects.all().remembered()
+        self._needs = cache(partial(accounting.obstacle, on=issued_on))
 
     def obstacles(self, trade: Trade) -> dict[str, str]:
         """Return why a trade cannot be billed, as codes with words; empty if it can."""
@@ -81,17 +105,19 @@ class Terms:
             ENTITY_MISSING: "; ".join(self._without_entity(trade)),
             AGREEMENT_MISSING: self._without_agreement(trade),
             RULE_MISSING: "; ".join(self._without_rule(trade)),
+            RATE_MISSING: "; ".join(self._without_rate(trade)),
         }
         return {code: text for code, text in found.items() if text}
 
-    def without_fee_rule(self, party: int, month: dt.date) -> str:
+    def without_fee_rule(self, party: int, currency: str, month: dt.date) -> str:
         """Return why a fee of a month cannot be billed, in words; empty if it can."""
         hub, entity = self._entities.get(None), self._entities.get(party)
         if hub is None or entity is None:
             return f"{self._names[party]} or the hub has no complete legal entity"
-        if VatRule.objects.applying(hub.country, entity.country, last_day(month)):
-            return ""
-        return f"no VAT rule from {hub.country} to {entity.country}"
+        rule = self._vat.on_services(hub, entity, last_day(month))
+        if rule is None:
+            return f"no VAT rule from {hub.country} to {entity.country}"
+        return self._needs(hub.country, currency) if rule.rate else ""
 
     def _without_entity(self, trade: Trade) -> Iterator[str]:
         for party in (trade.owner_id, trade.emsp_id, None):
@@ -104,12 +130,22 @@ class Terms:
         return f"{self._names[trade.owner_id]} has no self-billing agreement in force"
 
     def _without_rule(self, trade: Trade) -> Iterator[str]:
+        for supplier, customer, rule in self._rules(trade):
+            if rule is None:
+                yield f"no VAT rule from {supplier.country} to {customer.country}"
+
+    def _without_rate(self, trade: Trade) -> Iterator[str]:
+        for supplier, _, rule in self._rules(trade):
+            if rule and rule.rate and (text := self._needs(supplier.country, trade.currency)):
+                yield text
+
+    def _rules(self, trade: Trade) -> Iterator[tuple[LegalEntity, LegalEntity, VatRule | None]]:
+        """Return how each side is taxed, as far as its companies are known."""
         for ends in ((trade.owner_id, None), (None, trade.emsp_id)):
             supplier, customer = (self._entities.get(end) for end in ends)
-            if supplier is None or customer is None:
-                continue
-            if not self.rule(supplier, customer, last_day(trade.month), trade.country):
-                yield f"no VAT rule from {supplier.country} to {customer.country}"
+            if supplier and customer:
+                day = last_day(trade.month)
+                yield supplier, customer, self._vat.between(supplier, customer, day, trade.country)
 
 
 def release(period: Period, *, issued_on: dt.date) -> int:
@@ -134,10 +170,11 @@ def hold(period: Period, *, issued_on: dt.date) -> int:
 def obstacles(period: Period, *, issued_on: dt.date) -> list[str]:
     """Return in words why what has been frozen cannot be billed on a day."""
     terms = Terms(issued_on)
-    rows = period.cells.order_by().values_list("cpo_id", "emsp_id", "supply_month", "country")
+    columns = ("cpo_id", "emsp_id", "supply_month", "country", "currency")
+    rows = period.cells.order_by().values_list(*columns)
     found = [terms.obstacles(Trade(*row)) for row in rows.distinct()]
-    parties = period.fees.order_by().values_list("party_id", flat=True).distinct()
-    fees = {terms.without_fee_rule(party, period.month) for party in parties}
+    parties = period.fees.order_by().values_list("party_id", "currency").distinct()
+    fees = {terms.without_fee_rule(*row, period.month) for row in parties}
     return sorted({text for reasons in found for text in reasons.values()} | fees - {""})
 
 
@@ -193,7 +230,10 @@ def _trades_added_up() -> list[Trade]:
 def _hold_uncontracted(period: Period) -> int:
     """Hold what started while CPO and eMSP had no agreement with the hub."""
     with connection.cursor() as cursor:
-        cursor.execute(UNCONTRACTED, {"period": period.pk, "zone": settings.TIME_ZONE})
+        cursor.execute(
+            UNCONTRACTED.format(days=UNCONTRACTED_DAYS),
+            {"period": period.pk, "zone": settings.TIME_ZONE},
+        )
         chosen = [cdr for (cdr,) in cursor.fetchall()]
     if not chosen:
         return 0
@@ -231,15 +271,15 @@ def _accept(held: CdrQuerySet, period: Period) -> int:
 
 
 def held_for_configuration(period: Period) -> CdrQuerySet:
-    """Keep held CDRs that only we stand in the way of, and whose own month is not open any more."""
+    """Keep held CDRs that only we stand in the way of, unless their own month still takes them."""
     holding = Finding.objects.filter(
         cdr=OuterRef("pk"), severity=Finding.Severity.HOLD, cleared_at=None
     )
-    still_open = Period.objects.filter(month=OuterRef("month"), state=Period.State.OPEN)
+    thawed = Period.objects.filter(month=OuterRef("month"), state__in=Period.THAWED)
     return Cdr.objects.held_up_to(period.month).filter(
         Exists(holding.filter(code__in=CODES)),
         ~Exists(holding.exclude(code__in=CODES)),
-        ~Exists(still_open.exclude(pk=period.pk)),
+        ~Exists(thawed.exclude(pk=period.pk)),
         emsp__isnull=False,
     )
 

@@ -4,18 +4,20 @@ import datetime as dt
 from collections.abc import Iterator
 
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cdrs import explorer
 from cdrs.explorer import Side
-from cdrs.models import Cdr
+from cdrs.models import Cdr, Period
 from hub.portal import Need
-from parties.people.access import Area
+from parties.people.access import Area, May
 from parties.people.shell import Seat
 from settlement import previewing
 from settlement.calendar import due_at
-from settlement.models import Document
+from settlement.disputes.moving import money
+from settlement.models import Document, Statement
 
 OVERDUE = dt.timedelta(days=30)  # as long as a document is spoken of after its day
 
@@ -24,6 +26,8 @@ def of(seat: Seat) -> Iterator[Need]:
     """Say what is left to do about money."""
     if seat.may(Area.PAPERS):
         yield from _to_pay(seat)
+    if seat.may(Area.PAPERS, May.ACT):
+        yield from _to_answer(seat)
     if seat.sells and seat.may(Area.CDRS):
         yield from _held(seat)
 
@@ -42,6 +46,24 @@ def _to_pay(seat: Seat) -> Iterator[Need]:
             button=_("See the document"),
             url=seat.url("portal_document", document_id=document.pk),
             due_at=end_of(document.due_on),
+        )
+
+
+def _to_answer(seat: Seat) -> Iterator[Need]:
+    open_months = Period.State.STATEMENT
+    rows = Statement.objects.unanswered().filter(party=seat.party, period__state=open_months)
+    for statement in rows.select_related("period"):
+        names = {
+            "month": date_format(statement.period.month, "F Y"),
+            "amount": money(statement.net, statement.currency),
+        }
+        yield Need(
+            title=_("Approve the statement of %(month)s") % names,
+            text=_("It comes to %(amount)s, net. Approve it, or say what is wrong.") % names,
+            button=_("See the statement"),
+            url=seat.url("portal_statement", statement_id=statement.pk),
+            due_at=statement.respond_by,
+            otherwise=_("Silence approves it."),
         )
 
 

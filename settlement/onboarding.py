@@ -22,7 +22,7 @@ from settlement.models import (
 )
 
 AGREED_SINCE = dt.date(2020, 1, 1)
-ENDS = ("supplier_country", "customer_country", "supply_country", "dealer")
+ENDS = ("supplier_country", "customer_country", "supply_country", "dealer", "subject")
 HUB = {
     "name": "Open Charge Network Clearing B.V.",
     "address": "Keizersgracht 555",

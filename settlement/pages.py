@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -19,7 +19,8 @@ from parties.people.access import Area
 from parties.people.shell import Seat, page, show
 from settlement import previewing
 from settlement.calendar import due_at
-from settlement.models import Document, DocumentFile
+from settlement.models import DisputeCdr, Document, DocumentFile
+from settlement.models.disputes import Effect
 
 ROWS = 50  # documents on a page
 
@@ -34,11 +35,14 @@ def preview(request: HttpRequest, seat: Seat) -> HttpResponse:
     context: dict[str, Any] = {"side": side, "sides": sides_of(seat), "periods": periods}
     if period:
         context |= {"period": period, "closes_at": due_at(period), "now": now}
+        sheets = previewing.preview(seat.party, side, period, now)
+        context["totals"] = previewing.totals(sheets) if len(sheets) > 1 else {}
         context["sheets"] = [
             {"sheet": sheet, "left": [(line, _reasons(line, side)) for line in sheet.left]}
-            for sheet in previewing.preview(seat.party, side, period, now)
+            for sheet in sheets
         ]
         context["held"] = _held(seat, side, period)
+        context["disputed"] = _disputed(seat, side, period)
     return show(request, seat, "portal/preview.html", context, here="portal_preview")
 
 
@@ -56,6 +60,13 @@ def _reasons(line: previewing.Line, side: Side) -> list[tuple[Any, Any]]:
 def _held(seat: Seat, side: Side, period: Period) -> list[explorer.Total]:
     """Return what is held of the month and of those before it."""
     cdrs = explorer.of_party(seat.party, side)
+    return explorer.totals(cdrs.filter(state=Cdr.State.HELD, month__lte=period.month))
+
+
+def _disputed(seat: Seat, side: Side, period: Period) -> list[explorer.Total]:
+    """Return what of that a dispute holds."""
+    holding = DisputeCdr.objects.filter(cdr=OuterRef("pk"), open=True, dispute__effect=Effect.HOLD)
+    cdrs = explorer.of_party(seat.party, side).filter(Exists(holding))
     return explorer.totals(cdrs.filter(state=Cdr.State.HELD, month__lte=period.month))
 
 

@@ -105,6 +105,7 @@ def present(snapshot: Snapshot) -> Snapshot:
         "lines": [(_fee if fees else _line)(line, currency) for line in seen["lines"]],
         "taxes": [_tax(tax, currency) for tax in seen["taxes"]],
         "sums": {name: amount(seen[name], currency) for name in ("net", "tax", "gross")},
+        "accounted": _accounted(seen.get("accounting")),
         "to_pay": Decimal(seen["gross"]) > 0 and kind.corrects is None,
         "account_is_iban": seen["payment"]["iban"][:2].isalpha(),
         "exact": amount(seen["exact_net"], currency),
@@ -112,6 +113,13 @@ def present(snapshot: Snapshot) -> Snapshot:
         "rows": f"{annex['rows']:,}" if annex else "",
         "inside": INVOICE if seen["e_invoice"] else STATEMENT,
     }
+
+
+def _accounted(said: Snapshot | None) -> Snapshot | None:
+    """Write the VAT in the currency of the state that gets it, with the rate."""
+    if said is None:
+        return None
+    return said | {"tax": amount(said["tax"], said["currency"]), "day": _day(said["on"])}
 
 
 def _marks(seen: Snapshot) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What finance staff check before a step: is everything there, and does everything tie out."""
 
+import datetime as dt
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -12,8 +13,9 @@ from django.utils.translation import gettext
 from cdrs.models import Cdr, Period
 from hub.money import ZERO
 from parties.models import Party
+from settlement.holding import RATE_MISSING, Terms, Trade
 from settlement.models import Agreement, DocumentLine, LegalEntity, SelfBillingAgreement
-from settlement.models.agreements import in_force
+from settlement.models.agreements import ANY, in_force
 
 ISSUED = (Period.State.ISSUED, Period.State.SETTLING, Period.State.CLOSED)
 SHOWN = 10
@@ -86,6 +88,11 @@ def checks(period: Period) -> Iterator[Check]:
         ", ".join(filter(None, (_without(sellers, "cpo"), _without(buyers, "emsp")))),
         reverse("admin:settlement_agreement_changelist"),
     )
+    yield Check(
+        gettext("every currency of the month has a rate, where its VAT has to be told in another"),
+        "; ".join(sorted(_without_rate(period, today))),
+        reverse("admin:settlement_fxrate_changelist"),
+    )
 
 
 def ties(period: Period) -> list[Tie]:
@@ -108,6 +115,15 @@ def ties(period: Period) -> list[Tie]:
 def _trading(period: Period, role: str) -> QuerySet[Party]:
     cdrs = Cdr.objects.filter(**{"period": period, role: OuterRef("pk")})
     return Party.objects.filter(Exists(cdrs)).order_by("country_code", "party_id")
+
+
+def _without_rate(period: Period, today: dt.date) -> set[str]:
+    """Say which exchange rates are missing for the VAT of what is settled, as of today."""
+    terms = Terms(today)
+    cdrs = Cdr.objects.billable(period).order_by()
+    rows = cdrs.values_list("owner_id", "emsp_id", "currency").distinct()
+    trades = (Trade(owner, emsp, period.month, ANY, money) for owner, emsp, money in rows)
+    return {found for trade in trades if (found := terms.obstacles(trade).get(RATE_MISSING))}
 
 
 def _without(parties: QuerySet[Party], kind: str) -> str:

@@ -1,81 +1,82 @@
 """What would be billed if a month closed now: the same sums as the close, only read.
 
-Cells are rounded once and taxed by category and rate, as on paper. CDRs that the close would hold
-are left out and told with their reasons; those that it would release are in.
+There is a sheet for each document. Cells are rounded once and taxed by category and rate, as on
+paper. CDRs that the close would hold are left out and told with their reasons; those that it would
+release are in.
 """
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from cdrs.explorer import Side
-from cdrs.models import Cdr, CdrQuerySet, Period
+from cdrs.models import Period
 from hub.money import ZERO, rounded
 from parties.models import Party
-from settlement import holding
-from settlement.calendar import last_day
-from settlement.holding import Terms, Trade
-from settlement.models import LegalEntity, VatRule
+from settlement import billing, foreseen, snapshot
+from settlement.billing import CannotIssue, Order
+from settlement.foreseen import Day
+from settlement.holding import Terms
+from settlement.ledger.posting import is_paid_out
+from settlement.models import Fee
+from settlement.models.documents import Kind
+from settlement.snapshot import Tax, Treatment
 
-TRADED = Trade._fields
-KEY = (*TRADED, "currency")
+KINDS = {
+    Side.SOLD: (Kind.SELF_BILLING, Kind.SELF_BILLING_CREDIT),
+    Side.BOUGHT: (Kind.INVOICE, Kind.CREDIT),
+}
 
 
 class Line(NamedTuple):
-    """Everything of one partner, month, country and currency, as it would stand on paper.
+    """A fee, or everything of one partner, month, country and currency, as it would be on paper.
 
-    `net` is the exact `total` rounded once; energy taken back by credits counts negative.
+    `net` is the exact `total` rounded once; energy taken back by credits counts negative, but on a
+    credit note all is positive. Without a `treatment` nobody knows how it is taxed.
     """
 
-    partner: Party
-    month: dt.date
-    country: str
-    credit: bool
-    cdrs: int
-    energy_kwh: Decimal
-    total: Decimal
     net: Decimal
-    rule: VatRule | None
+    total: Decimal
+    treatment: Treatment | None = None
     reasons: tuple[str, ...] = ()
-
-
-class Tax(NamedTuple):
-    """The VAT of one category and rate."""
-
-    category: str
-    rate: Decimal
-    base: Decimal
-    tax: Decimal
-    mention: str
+    partner: Party | None = None
+    month: dt.date | None = None
+    country: str = ""
+    credit: bool = False
+    cdrs: int = 0
+    energy_kwh: Decimal = ZERO
+    text: str = ""
 
 
 @dataclass
 class Sheet:
-    """What one side of a party comes to in one currency; `left` are lines the close would hold."""
+    """What one document of a party comes to; `left` are lines that the close would hold."""
 
     side: Side
-    currency: str
+    order: Order
     lines: list[Line] = field(default_factory=list)
     left: list[Line] = field(default_factory=list)
 
     @property
+    def kind(self) -> Kind:
+        """Return what the document would be."""
+        return self.order.kind
+
+    @property
+    def currency(self) -> str:
+        """Return its currency."""
+        return self.order.currency
+
+    @property
     def taxes(self) -> list[Tax]:
         """Return the VAT per category and rate, each on the sum of its rounded lines."""
-        groups: dict[tuple[str, Decimal], list[Line]] = defaultdict(list)
-        for line in self.lines:
-            if line.rule:
-                groups[line.rule.category, line.rule.rate].append(line)
-        return [self._tax(*key, lines) for key, lines in sorted(groups.items())]
-
-    def _tax(self, category: str, rate: Decimal, lines: list[Line]) -> Tax:
-        base = sum((line.net for line in lines), ZERO)
-        mention = lines[0].rule.mention if lines[0].rule else ""
-        return Tax(category, rate, base, rounded(base * rate / 100, self.currency), mention)
+        known: Any = [line for line in self.lines if line.treatment]
+        return snapshot.taxes_on(known, self.currency)
 
     @property
     def net(self) -> Decimal:
@@ -89,98 +90,112 @@ class Sheet:
 
     @property
     def gross(self) -> Decimal:
-        """Return what would be paid."""
+        """Return what would be paid, or taken back by a credit note."""
         return self.net + self.tax
+
+    @property
+    def effect(self) -> Decimal:
+        """Return what it adds to all that its side is paid, or pays."""
+        less = self.kind.corrects or (self.kind == Kind.FEE and self.side is Side.SOLD)
+        return -self.gross if less else self.gross
 
 
 def preview(party: Party, side: Side, period: Period, now: dt.datetime) -> list[Sheet]:
-    """Return what a side of a party would be billed, by currency. Reads only, and locks nothing."""
+    """Return what a side of a party would be billed, a sheet for each document.
+
+    The one invoice of fees is with the side that it is booked on: what a CPO is paid, else what an
+    eMSP pays. Reads only, and locks nothing.
+    """
     terms = Terms(timezone.localdate(now))
-    sheets: dict[str, Sheet] = {}
-    rows = [*_cells(_settled(party, side, period)), *_cells(_released(party, side, period, terms))]
-    partners = Party.objects.in_bulk({row[f"{side.other}_id"] for row in rows})
-    rule_of = _rules(party, side, terms)
-    for row in _merged(rows):
-        sheet = sheets.setdefault(row["currency"], Sheet(side, row["currency"]))
-        reasons = tuple(terms.obstacles(Trade(*(row[name] for name in TRADED))))
-        line = _line(row, partners[row[f"{side.other}_id"]], rule_of(row), reasons)
-        (sheet.left if reasons else sheet.lines).append(line)
-    return [sheets[currency] for currency in sorted(sheets)]
+    days = foreseen.days(party, side, period, terms)
+    sheets = _of_cells(party, side, period, days)
+    if side is (Side.SOLD if is_paid_out(party) else Side.BOUGHT):
+        settled = _settled(days)
+        if side is Side.SOLD:
+            settled |= _settled(foreseen.days(party, Side.BOUGHT, period, terms))
+        sheets += _of_fees(party, side, foreseen.fees_of(party, period, settled))
+    return sorted(sheets, key=_place)
+
+
+def totals(sheets: Iterable[Sheet]) -> dict[str, Decimal]:
+    """Return by currency what all sheets of a side come to together."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for sheet in sheets:
+        sums[sheet.currency] += sheet.effect
+    return dict(sums)
 
 
 def open_periods(now: dt.datetime) -> list[Period]:
     """Return the months that are not frozen yet and have begun, the oldest first."""
-    begun = Period.objects.filter(state=Period.State.OPEN, month__lte=timezone.localdate(now))
+    begun = Period.objects.filter(state__in=Period.THAWED, month__lte=timezone.localdate(now))
     return list(begun.order_by("month"))
 
 
-def _settled(party: Party, side: Side, period: Period) -> CdrQuerySet:
-    """Keep what is settled in a period, but for credits whose original is not beside them."""
-    billable = Cdr.objects.billable(period).filter(**{side.own: party})
-    return billable.filter(Q(credit_of=None) | holding.original_settled(period))
+def _settled(days: dict[Day, tuple[str, ...]]) -> dict[Day, None]:
+    """Keep what the close would not hold; once, even if a party sells to itself."""
+    return {day: None for day, reasons in days.items() if not reasons}
 
 
-def _released(party: Party, side: Side, period: Period, terms: Terms) -> CdrQuerySet:
-    """Keep what is held only for want of data that is there by now."""
-    held = holding.held_for_configuration(period).filter(**{side.own: party}, credit_of=None)
-    trades = held.order_by().values_list(*TRADED).distinct()
-    ready = Q(pk__in=[])
-    for trade in (Trade(*row) for row in trades):
-        if not terms.obstacles(trade):
-            ready |= Q(**trade._asdict())
-    return held.filter(ready)
+def _place(sheet: Sheet) -> tuple[str, int, str]:
+    return sheet.currency, list(Kind).index(sheet.kind), str(sheet.order.corrects or "")
 
 
-def _cells(cdrs: CdrQuerySet) -> list[dict[str, Any]]:
-    rows = []
-    for credit in (False, True):
-        grouped = cdrs.filter(credit_of__isnull=not credit).order_by(*KEY).values(*KEY)
-        sums = {"cdrs": Count("pk"), "energy": Sum("energy_kwh"), "total": Sum("total_excl_vat")}
-        rows += [{**row, "credit": credit} for row in grouped.annotate(**sums)]
-    return rows
+def _of_cells(
+    party: Party, side: Side, period: Period, days: dict[Day, tuple[str, ...]]
+) -> list[Sheet]:
+    corrected = Period.objects.in_bulk({day.corrects_id for day in days if day.corrects_id})
+    partners = Party.objects.in_bulk({getattr(day, f"{side.other}_id") for day in days})
+    sheets: dict[Order, Sheet] = {}
+    for cell, reasons in _cells(days):
+        kind = KINDS[side][cell.corrects_id is not None]
+        order = Order(kind, party, cell.currency, corrected.get(cell.corrects_id))
+        sheet = sheets.setdefault(order, Sheet(side, order))
+        line = _line(cell, kind, partners[getattr(cell, f"{side.other}_id")], reasons)
+        (sheet.left if reasons else sheet.lines).append(line)
+    return [_treated(sheet) for sheet in sheets.values()]
 
 
-def _merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put what is settled and what would be released into one cell, before it is rounded."""
-    cells: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in rows:
-        key = (*(row[name] for name in KEY), row["credit"])
-        if cell := cells.get(key):
-            for name in ("cdrs", "energy", "total"):
-                cell[name] += row[name]
-        else:
-            cells[key] = dict(row)
-    return [cells[key] for key in sorted(cells, key=str)]
+def _cells(days: dict[Day, tuple[str, ...]]) -> Iterator[tuple[Day, tuple[str, ...]]]:
+    """Add days up to cells, before anything is rounded; those that would be held, apart."""
+    for reasons in sorted(set(days.values())):
+        alike = (day._replace(day=day.month) for day, why in days.items() if why == reasons)
+        for cell in sorted(foreseen.merged(alike), key=str):
+            yield cell, reasons
 
 
-def _line(
-    row: dict[str, Any], partner: Party, rule: VatRule | None, reasons: tuple[str, ...]
-) -> Line:
+def _line(cell: Day, kind: Kind, partner: Party, reasons: tuple[str, ...]) -> Line:
+    sign = -1 if kind.corrects else 1
     return Line(
-        partner=partner,
-        month=row["month"],
-        country=row["country"],
-        credit=row["credit"],
-        cdrs=row["cdrs"],
-        energy_kwh=-row["energy"] if row["credit"] else row["energy"],
-        total=row["total"],
-        net=rounded(row["total"], row["currency"]),
-        rule=rule,
+        net=sign * rounded(cell.total, cell.currency),
+        total=sign * cell.total,
         reasons=reasons,
+        partner=partner,
+        month=cell.month,
+        country=cell.country,
+        credit=cell.credit,
+        cdrs=cell.cdrs,
+        energy_kwh=sign * cell.energy_kwh,
     )
 
 
-def _rules(party: Party, side: Side, terms: Terms) -> Any:
-    """Return what finds the VAT rule of a month: by the countries of the two companies."""
-    complete = LegalEntity.objects.complete()
-    ends = [complete.filter(party=party).first(), complete.filter(party=None).first()]
-    supplier, customer = ends if side is Side.SOLD else ends[::-1]
+def _of_fees(party: Party, side: Side, fees: Iterable[Fee]) -> Iterator[Sheet]:
+    sheets: dict[str, Sheet] = {}
+    for fee in fees:
+        order = Order(Kind.FEE, party, fee.currency)
+        sheet = sheets.setdefault(fee.currency, Sheet(side, order))
+        sheet.lines.append(Line(fee.net, fee.net, month=fee.period.month, text=fee.text))
+    return map(_treated, sheets.values())
 
-    def rule_of(row: dict[str, Any]) -> VatRule | None:
-        if supplier is None or customer is None:
-            return None
-        day = last_day(row["month"])
-        found: VatRule | None = terms.rule(supplier, customer, day, row["country"])
-        return found
 
-    return rule_of
+def _treated(sheet: Sheet) -> Sheet:
+    """Say how its lines are taxed, as far as that is known."""
+    try:
+        treatment_of = billing.taxing(sheet.order)
+        sheet.lines = [
+            line._replace(treatment=treatment_of(line.month, line.country, line.partner))
+            for line in sheet.lines
+            if line.month
+        ]
+    except CannotIssue:
+        pass  # what stands in the way is told with the lines that are left, or at the close
+    return sheet

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 from hub.money import minor_unit
-from settlement.models import LegalChannel, VatRule
+from settlement.models import LegalChannel, LegalEntity, VatRule
 from settlement.models.documents import Regime
 
 CHANNEL = LegalChannel.Channel
@@ -18,12 +18,19 @@ def channel_of(country: str, day: dt.date) -> str:
     return row.channel if row else CHANNEL.PDF_OK
 
 
-def regime_of(channel: str, categories: Iterable[str]) -> Regime:
-    """Return the regime of a document from its supplier's channel and its VAT categories."""
-    if channel == CHANNEL.CLEARANCE:
+def regime_of(supplier: LegalEntity, channel: str, categories: Iterable[str]) -> Regime:
+    """Return the regime of a document: from its supplier, its channel and its VAT categories.
+
+    What a state clears itself, or people say is only pro forma, is that. What is wholly outside VAT
+    is a statement, wherever its supplier is. VAT is charged on invoices of EU companies alone; that
+    of others (`LegalEntity.document_regime`) is not made here yet.
+    """
+    company, of = supplier.document_regime, LegalEntity.Regime
+    if channel == CHANNEL.CLEARANCE or company == of.LATAM_PROFORMA or supplier.regime == of.OTHER:
         return Regime.PRO_FORMA
-    outside = set(categories) == {VatRule.Category.OUTSIDE.value}
-    return Regime.US_STATEMENT if outside else Regime.EU_VAT
+    if set(categories) == {VatRule.Category.OUTSIDE.value}:
+        return Regime.US_STATEMENT
+    return Regime.EU_VAT if company == of.EU_VAT else Regime.PRO_FORMA
 
 
 def has_einvoice(regime: str, categories: Iterable[str], currency: str) -> bool:

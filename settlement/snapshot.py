@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 
 from hub.money import ZERO, minor_unit, rounded
 from parties.models import Party
 from settlement import regimes
+from settlement.accounting import Accounting
 from settlement.calendar import last_day
 from settlement.models import Cell, Document, Fee, LegalEntity
 from settlement.models.documents import Kind, Regime
@@ -35,13 +36,6 @@ SELF_BILLING_IN = {
     "SE": "Självfakturering",
 }
 PRO_FORMA = "Pro forma"
-DAYS_TO_PAY = {
-    Kind.SELF_BILLING: 21,
-    Kind.SELF_BILLING_CREDIT: 21,
-    Kind.INVOICE: 14,
-    Kind.CREDIT: 14,
-    Kind.FEE: 14,
-}
 KWH, PIECE, MONTH = "KWH", "C62", "MON"  # UN/ECE Recommendation 20
 FEE_UNITS = {Fee.Basis.KWH: KWH, Fee.Basis.CDR: PIECE, Fee.Basis.MONTHLY: MONTH}
 
@@ -82,6 +76,31 @@ class Tax(NamedTuple):
     vatex: str
 
 
+class Taxed(Protocol):
+    """What is taxed: a rounded amount, and how."""
+
+    @property
+    def net(self) -> Decimal: ...
+
+    @property
+    def treatment(self) -> Treatment: ...
+
+
+def taxes_on(lines: Iterable[Taxed], currency: str) -> list[Tax]:
+    """Return the VAT per category and rate, each on the sum of its rounded lines."""
+    groups: dict[tuple[str, Decimal], list[Taxed]] = defaultdict(list)
+    for line in lines:
+        groups[line.treatment.category, line.treatment.rate].append(line)
+    return [_tax_on(*key, groups[key], currency) for key in sorted(groups)]
+
+
+def _tax_on(category: str, rate: Decimal, lines: list[Taxed], currency: str) -> Tax:
+    base = sum((line.net for line in lines), ZERO)
+    note = "; ".join(_distinct(line.treatment.note for line in lines))
+    tax = rounded(base * rate / 100, currency)
+    return Tax(category, rate, base, tax, note, lines[0].treatment.vatex)
+
+
 @dataclass(frozen=True)
 class Bill:
     """A document about to be issued, with its sums."""
@@ -90,25 +109,22 @@ class Bill:
     number: str
     month: dt.date
     issued_on: dt.date
+    due_on: dt.date
     currency: str
     supplier: LegalEntity
     customer: LegalEntity
     lines: list[Line]
     channel: str
     corrected: Document | None = None
+    accounting: Accounting | None = None
     annex: dict[str, Any] | None = field(default=None)
-
-    @property
-    def due_on(self) -> dt.date:
-        """Return the day it is to be paid by."""
-        return self.issued_on + dt.timedelta(days=DAYS_TO_PAY[self.kind])
 
     @property
     def regime(self) -> str:
         """Return the law it stands under; for a credit note that of what it corrects."""
         if self.corrected:
             return str(self.corrected.snapshot["regime"])
-        return regimes.regime_of(self.channel, self._categories).value
+        return regimes.regime_of(self.supplier, self.channel, self._categories).value
 
     @property
     def has_einvoice(self) -> bool:
@@ -122,16 +138,7 @@ class Bill:
     @cached_property
     def taxes(self) -> list[Tax]:
         """Return the VAT per category and rate, each on the sum of its rounded lines."""
-        groups: dict[tuple[str, Decimal], list[Line]] = defaultdict(list)
-        for line in self.lines:
-            groups[line.treatment.category, line.treatment.rate].append(line)
-        return [self._tax(*key, groups[key]) for key in sorted(groups)]
-
-    def _tax(self, category: str, rate: Decimal, lines: list[Line]) -> Tax:
-        base = sum((line.net for line in lines), ZERO)
-        tax = rounded(base * rate / 100, self.currency)
-        note = "; ".join(_distinct(line.treatment.note for line in lines))
-        return Tax(category, rate, base, tax, note, lines[0].treatment.vatex)
+        return taxes_on(self.lines, self.currency)
 
     @property
     def net(self) -> Decimal:
@@ -177,6 +184,7 @@ def taken(bill: Bill) -> dict[str, Any]:
         "references": _references(bill.corrected),
         "lines": [_line(bill, no, line) for no, line in enumerate(bill.lines, start=1)],
         "taxes": [_taxed(bill, tax) for tax in bill.taxes],
+        "accounting": bill.accounting.said(bill.tax) if bill.accounting else None,
         "net": bill.spelled(bill.net),
         "tax": bill.spelled(bill.tax),
         "gross": bill.spelled(bill.gross),

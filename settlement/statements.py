@@ -155,6 +155,7 @@ def _drafts(
     """Return the statements of a role, of some parties or of all, as they are to be published."""
     only = {party.pk for party in parties}
     days, versions = _days_to_answer(period, kind), _versions(period, kind)
+    balances = _balances(kind)
     latest = schedule(period).issue_by
     with connection.cursor() as cursor:
         cursor.execute(NETS.format(role=role), {"period": period.pk, "kind": kind})
@@ -169,7 +170,7 @@ def _drafts(
             role=kind,
             currency=currency,
             version=1 + versions.get((party, currency), 0),
-            opening=(before := balance(party, kind, currency)),
+            opening=(before := balances.get((party, currency), ZERO)),
             net=net,
             closing=before + net,
             published_at=now,
@@ -177,14 +178,13 @@ def _drafts(
         )
 
 
-def balance(party: int, kind: str, currency: str) -> Decimal:
-    """Return what a party is owed in a role from before, or owes in it, by the ledger."""
-    account = Account.Kind.PAYABLE if kind == Role.Kind.CPO else Account.Kind.RECEIVABLE
-    legs = Leg.objects.filter(
-        account__kind=account, account__party=party, account__currency=currency
-    )
-    found: Decimal = legs.aggregate(sum=Sum("amount", default=ZERO))["sum"]
-    return -found if account == Account.Kind.PAYABLE else found
+def _balances(kind: str) -> Mapping[tuple[int, str], Decimal]:
+    """Return what parties are owed in a role from before, or owe in it, by the ledger."""
+    payable = kind == Role.Kind.CPO
+    account = Account.Kind.PAYABLE if payable else Account.Kind.RECEIVABLE
+    legs = Leg.objects.filter(account__kind=account).order_by()
+    rows = legs.values_list("account__party", "account__currency").annotate(Sum("amount"))
+    return {(party, currency): -owed if payable else owed for party, currency, owed in rows}
 
 
 def _days_to_answer(period: Period, kind: str) -> dict[int, int]:

@@ -128,10 +128,10 @@ class VatRuleAdmin(admin.ModelAdmin[VatRule]):
     """VAT rules."""
 
     list_display = (
-        *("supplier_country", "customer_country", "supply_country", "dealer"),
+        *("supplier_country", "customer_country", "supply_country", "dealer", "subject"),
         *("category", "rate", "vatex", "mention", "valid_from", "valid_to"),
     )
-    list_filter = ("category", "supplier_country", "customer_country")
+    list_filter = ("category", "subject", "supplier_country", "customer_country")
 
 
 @admin.register(Fee)

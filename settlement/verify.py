@@ -278,6 +278,9 @@ def _taxes(document: Document) -> Iterator[Difference]:
     for key in sorted(expected.keys() | printed.keys() | stored.keys()):
         yield from _differ(document, f"printed VAT {key}", expected.get(key), printed.get(key))
         yield from _differ(document, f"stored VAT {key}", expected.get(key), stored.get(key))
+    if said := document.snapshot.get("accounting"):
+        tax = rounded(document.tax * Decimal(said["rate"]), said["currency"])
+        yield from _differ(document, f"VAT in {said['currency']}", tax, Decimal(said["tax"]))
 
 
 def _sums(document: Document, facts: list[Fact]) -> Iterator[Difference]:

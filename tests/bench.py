@@ -25,7 +25,7 @@ import requests
 from hub import services
 from hub.ocpi import times
 from hub.sandbox.partner import Partner
-from tests import bench_commands, bench_delivery, bench_pricing, objects
+from tests import bench_close, bench_commands, bench_delivery, bench_pricing, objects
 from tests.benching import Figure, called, hub_cpu, load, request, spent, table
 from tests.foreign.running import running
 from tests.running import RunningHub, fresh_hub
@@ -277,6 +277,8 @@ def main() -> None:
         figures += bench_delivery.scenario(hub)
     with fresh_hub() as hub:
         figures += bench_commands.scenario(hub)
+    with fresh_hub() as hub:
+        figures += bench_close.figures(services.database_url(hub.data_dir))
     print("\n".join(table(figures)))  # noqa: T201 - this is what it is for
     RESULT.write_text(json.dumps([item.record() for item in figures], indent=2) + "\n")
 

@@ -1,10 +1,13 @@
-"""How fast a month is closed: a section of the benchmarks, or `python -m tests.bench_close`.
+"""How fast a month is closed: a section of `./ocn bench`, or alone.
 
-Two months of stored CDRs, one with ten times as many as the other, of 20 CPOs and 10 eMSPs in five
-countries. What binds money (the freeze, cells, fees, statements, and the comparison before any
-number is spent) is compared with the bare aggregate: one `GROUP BY` over the same rows.
+Two months of stored CDRs, one with ten times as many as the other, among the parties of a network:
+three CPOs to two eMSPs, each CPO in a country. What binds money (the freeze, cells, fees,
+statements, and the comparison before any number is spent) is compared with the bare aggregate: one
+`GROUP BY` over the same rows. Then the documents are issued with e-invoices and annexes, and those
+of the larger month are put on paper by as many processes as there are cores.
 
-It runs as a process of its own on the database that DATABASE_URL names.
+`BENCH_CLOSED` CDRs (100,000; try 1,000,000) and `BENCH_PARTIES` parties (40; try 200) of
+`python -m tests.bench_close`, a process of its own on the database that DATABASE_URL names.
 """
 
 import json
@@ -23,11 +26,15 @@ from hub import services
 from tests.benching import Figure, table
 from tests.running import ROOT, fresh_hub
 
-MOST = int(os.environ.get("BENCH_CLOSED", "1000000"))
+MOST = int(os.environ.get("BENCH_CLOSED", "100000"))
+PARTIES = int(os.environ.get("BENCH_PARTIES", "40"))
 MONTHS = ((date(2023, 1, 1), MOST // 10), (date(2023, 2, 1), MOST))
-CPOS, EMSPS = 20, 10
-LIMIT = 60.0  # seconds that a million CDRs may take
+CPOS = PARTIES * 3 // 5
+EMSPS = PARTIES - CPOS
+LIMIT = 60.0  # seconds that a million CDRs may take, to where the documents are in the books
 TIMES = 4.0  # as long as the bare aggregate
+PAPER = 300.0  # seconds that all documents of 200 parties may take
+COUNTRIES = ["DE", "FR", "NL", "BE", "AT"]
 BARE = """
     SELECT month, owner_id, emsp_id, country, currency, credit_of_id IS NOT NULL, count(*),
         sum(energy_kwh), sum(total_excl_vat), round(sum(total_excl_vat), 2)
@@ -41,8 +48,8 @@ FILL = """
         (%(emsps)s::bigint[])[1 + n / 7 %% %(payers)s],
         %(period)s, 'C' || n, %(body)s, true, at, 1, at, 'accepted', %(month)s, at,
         at + interval '40 minutes', 'S' || n, 'T' || n %% 50000, 'E' || n %% 5000,
-        (ARRAY['DE', 'FR', 'NL', 'BE', 'AT'])[1 + n %% 5], 'EUR', 20.1234, 8.0493 + n %% 1000 / 7.0,
-        '', 'bench'
+        (%(countries)s::text[])[1 + n %% %(sellers)s %% 5], 'EUR', 20.1234,
+        8.0493 + n %% 1000 / 7.0, '', 'bench'
     FROM generate_series(1, %(count)s) AS n,
         LATERAL (SELECT %(month)s::timestamptz + interval '2 seconds' * (n %% 1200000) AS at) AS t
 """
@@ -75,6 +82,7 @@ def measured() -> Iterator[Figure]:
         found = list(_closed(period, count))
         bound.append(found[1].value / count)
         yield from found
+    yield _printed(period)
     detail = "time for each CDR, ten times as many to as many"
     yield Figure("close: linear", bound[1] / bound[0], "x", detail)
 
@@ -97,9 +105,25 @@ def _closed(period: Any, count: int) -> Iterator[Figure]:
     told = ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
     told += f"; {total / bare:.1f} times the bare aggregate ({bare:.2f} s, at most {TIMES:.0f})"
     yield Figure(f"close: what binds money, {count:,} CDRs", total, "s", told)
-    paper = _timed(lambda: clearing.settle(period, now=now))
-    text = f"{period.documents.count()} documents with their annexes; with all: {total + paper:.1f}"
-    yield Figure(f"close: documents, {count:,} CDRs", paper, "s", text)
+    issued = _timed(lambda: clearing.settle(period, now=now))
+    text = f"{period.documents.count()} with e-invoices, annexes and ledger"
+    text += f"; all of it {total + issued:.1f} s (a million CDRs: at most {LIMIT:.0f})"
+    yield Figure(f"close: documents issued, {count:,} CDRs", issued, "s", text)
+
+
+def _printed(period: Any) -> Figure:
+    """Put the documents of a month on paper, as the workers of one machine do."""
+    cores = os.cpu_count() or 1
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "tests.bench_close", "--print"]
+    workers = [subprocess.Popen(command, cwd=ROOT) for _ in range(cores)]
+    if any(worker.wait() for worker in workers) or period.documents.unfinished().exists():
+        raise SystemExit("not every document could be printed")
+    took, count = time.perf_counter() - began, period.documents.count()
+    text = f"PDF and Parquet of {count}, {cores} processes; {took / count:.2f} s each"
+    return Figure(
+        "close: documents printed", took, "s", f"{text} (200 parties: at most {PAPER:.0f})"
+    )
 
 
 def _looked_at(period: Any) -> None:
@@ -132,8 +156,8 @@ def _parties(role: str, count: int) -> list[Any]:
 
     made = []
     for number in range(count):
-        code = f"{role[0]}{number:02}"
-        party = Party.objects.create(country_code="DE", party_id=code, name=f"Bench {code}")
+        code, country = f"{role[0]}{number:02X}", COUNTRIES[number % len(COUNTRIES)]
+        party = Party.objects.create(country_code=country, party_id=code, name=f"Bench {code}")
         platform = Platform.objects.create(name=code, state="connected")
         Role.objects.create(party=party, platform=platform, role=role)
         made.append(party)
@@ -157,6 +181,7 @@ def _filled(month: date, count: int, cpos: list[int], emsps: list[int]) -> Any:
     period = Period.objects.create(month=month)
     facts = {"cpos": cpos, "emsps": emsps, "sellers": len(cpos), "payers": len(emsps)}
     facts |= {"period": period.pk, "month": month, "count": count}
+    facts["countries"] = COUNTRIES
     facts["body"] = json.dumps({"remark": "x" * 400})
     with connection.cursor() as cursor:
         cursor.execute(FILL.replace("'C' ||", f"'{month:%m}-C' ||"), facts)
@@ -167,12 +192,26 @@ def _filled(month: date, count: int, cpos: list[int], emsps: list[int]) -> Any:
 def main() -> None:
     """Print a table, or in a process of its own what was measured."""
     if "--measure" in sys.argv:
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
-        django.setup()
+        _set_up()
         print(json.dumps([vars(item) for item in measured()]))  # noqa: T201
+        return
+    if "--print" in sys.argv:
+        _set_up()
+        _print()
         return
     with fresh_hub() as hub:
         print("\n".join(table(figures(services.database_url(hub.data_dir)))))  # noqa: T201
+
+
+def _set_up() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+    django.setup()
+
+
+def _print() -> None:
+    from settlement import rendering
+
+    rendering.render_missing()
 
 
 if __name__ == "__main__":

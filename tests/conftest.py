@@ -1,6 +1,8 @@
 """The cast of all tests, and the whole hub for those that need it."""
 
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -19,8 +21,16 @@ hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with tests that mostly wait for a whole hub: others have the processors meanwhile."""
-    items.sort(key=lambda item: item.get_closest_marker("network") is None)
+    """Alternate files that start whole hubs and others: the former mostly wait."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    whole, others = [], []
+    for file in files.values():
+        starts_hubs = any(item.get_closest_marker("network") for item in file)
+        (whole if starts_hubs else others).append(file)
+    pairs = zip_longest(whole, others, fillvalue=[])
+    items[:] = [item for pair in pairs for file in pair for item in file]
 
 
 @pytest.fixture(autouse=True)

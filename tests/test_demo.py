@@ -26,7 +26,7 @@ def shown() -> Iterator[RunningHub]:
 def test_the_hub_starts_with_a_network_that_trades(shown: RunningHub) -> None:
     there = shown.manage("seed_demo")
     assert not there["built"]
-    assert (there["parties"], there["locations"], there["documents"]) == (4, 40, 6)
+    assert (there["parties"], there["locations"], there["documents"]) == (4, 40, 12)
     assert there["cdrs"] > 260
     this_month = dt.datetime.now(dt.UTC).date().replace(day=1)
     last_month = f"{this_month - dt.timedelta(days=1):%Y-%m}"

@@ -30,6 +30,8 @@ WORDS: dict[str, Promise] = {
     "dispute_silence": _("let silence decide the dispute %(subject)s (%(amount)s)"),
     "dispute_ruled": _("ruled about the dispute %(subject)s (%(amount)s)"),
     "dispute_settled": _("settled the dispute %(subject)s (%(amount)s)"),
+    "statement_approved": _("approved the statement %(subject)s"),
+    "statement_objected": _("objected to %(lines)s lines of the statement %(subject)s"),
     "exported": _("exported %(subject)s, %(rows)s rows"),
 }
 

@@ -42,7 +42,7 @@ def allocate(receipt: Receipt, named: Iterable[Receivable] = ()) -> Decimal:
 
 def allocate_credit(party: Party, currency: str) -> None:
     """Let all that is left of a party's receipts settle what it owes by now."""
-    receipts = Receipt.objects.filter(party=party, currency=currency)
+    receipts = Receipt.objects.filter(party=party, currency=currency, amount__gt=0, reversal=None)
     for receipt in receipts.order_by("received_on", "pk"):
         if _used(receipt) < receipt.amount:
             allocate(receipt)

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count, Prefetch, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from parties.models import User
 from settlement.banking import pain, payouts
 from settlement.banking.accounts import account_of
 from settlement.ledger.posting import Side, post
+from settlement.ledger.turns import in_turn
 from settlement.models import Account, Entry, LegalEntity, Payout, PayoutBatch, PayoutLine
 
 State = PayoutBatch.State
@@ -52,7 +53,7 @@ def waiting() -> list[Waiting]:
     )
 
 
-@transaction.atomic
+@in_turn
 def propose(currency: str, execute_on: dt.date, by: User) -> PayoutBatch:
     """Put all planned payouts of a currency up to a day into one batch. Raises CannotBatch."""
     account = account_of(None, currency)
@@ -87,7 +88,7 @@ def total(batch: PayoutBatch) -> Decimal:
     return batch.payouts.aggregate(sum=Sum("amount", default=ZERO))["sum"]  # type: ignore[no-any-return]
 
 
-@transaction.atomic
+@in_turn
 def approve(batch: PayoutBatch, by: User, seen: str) -> PayoutBatch:
     """Approve what was seen, by its digest; only somebody else than who proposed it may.
 
@@ -112,7 +113,7 @@ def approve(batch: PayoutBatch, by: User, seen: str) -> PayoutBatch:
     return batch
 
 
-@transaction.atomic
+@in_turn
 def drop(batch: PayoutBatch, reason: str) -> None:
     """Give a batch up, with the reason, and plan its payouts anew. Raises CannotBatch."""
     batch = _locked(batch, State.DRAFT, State.APPROVED)
@@ -123,7 +124,7 @@ def drop(batch: PayoutBatch, reason: str) -> None:
         _free(payout)
 
 
-@transaction.atomic
+@in_turn
 def take_out(payout: Payout) -> None:
     """Take a payout out of its batch, which needs approval again then, and plan it anew."""
     if payout.batch is None:
@@ -133,7 +134,7 @@ def take_out(payout: Payout) -> None:
     payouts.plan_for(payout.party, payout.currency, timezone.now())
 
 
-@transaction.atomic
+@in_turn
 def make_file(batch: PayoutBatch) -> PayoutBatch:
     """Write the payment file of an approved batch, once. Raises CannotBatch."""
     batch = _locked(batch, State.APPROVED)
@@ -149,7 +150,7 @@ def make_file(batch: PayoutBatch) -> PayoutBatch:
     return batch
 
 
-@transaction.atomic
+@in_turn
 def submit(batch: PayoutBatch, by: User) -> PayoutBatch:
     """Note that the bank has the file: now the payouts are in the ledger. Raises CannotBatch."""
     batch = _locked(batch, State.FILED)

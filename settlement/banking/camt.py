@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from lxml import etree
-
 from hub.money import ZERO, minor_unit
+from settlement.banking.iso20022 import BadFile, all_of, own_text, root_of, text_of
 
-LARGEST = 20 * 1024 * 1024  # bytes
 SIGNS = {"CRDT": 1, "DBIT": -1}
 
 
-class BadStatement(Exception):
+class BadStatement(BadFile):
     """The file is not a statement that can be booked; the message says what is wrong with it."""
 
 
@@ -55,36 +53,19 @@ class Statement:
 
 def read(content: bytes) -> list[Statement]:
     """Read a file; raises BadStatement for anything that is not entirely understood."""
-    found = [_statement(item) for item in _root(content).findall("{*}BkToCstmrStmt/{*}Stmt")]
+    root = root_of(content, "camt.053", "statement", BadStatement)
+    found = [_statement(item) for item in all_of(root, "BkToCstmrStmt/Stmt")]
     if not found:
         raise BadStatement("the file holds no statement (BkToCstmrStmt/Stmt)")
     return found
 
 
-def _root(content: bytes) -> Any:
-    if len(content) > LARGEST:
-        raise BadStatement(f"the file is larger than {LARGEST // 1024 // 1024} MiB")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-    )
-    try:
-        root: Any = etree.fromstring(content, parser)
-    except etree.XMLSyntaxError as error:
-        raise BadStatement(f"the file is not XML: {error.msg}") from error
-    if root.getroottree().docinfo.doctype:
-        raise BadStatement("the file declares a document type, which a statement never needs")
-    namespace = etree.QName(root).namespace or ""
-    if etree.QName(root).localname != "Document" or "camt.053" not in namespace:
-        raise BadStatement(f"the file is not a camt.053 statement: <{root.tag}>")
-    return root
-
-
 def _statement(item: Any) -> Statement:
     ident = _needed(item, "Id", "the statement")
     where = f"statement {ident}"
-    account = _text(item, "Acct/Id/IBAN") or _needed(item, "Acct/Id/Othr/Id", where)
+    account = text_of(item, "Acct/Id/IBAN") or _needed(item, "Acct/Id/Othr/Id", where)
     opening, closing = _balance(item, ("OPBD", "PRCD"), where), _balance(item, ("CLBD",), where)
-    currency = _text(item, "Acct/Ccy") or opening[1]
+    currency = text_of(item, "Acct/Ccy") or opening[1]
     for found in (opening[1], closing[1]):
         if found != currency:
             raise BadStatement(f"{where}: a balance is in {found}, the account in {currency}")
@@ -109,7 +90,7 @@ def _statement(item: Any) -> Statement:
 
 def _balance(item: Any, codes: tuple[str, ...], where: str) -> tuple[Decimal, str, dt.date]:
     """Return a balance of a kind with its currency and day: the first opening, the last closing."""
-    found = [row for row in _all(item, "Bal") if _text(row, "Tp/CdOrPrtry/Cd") in codes]
+    found = [row for row in all_of(item, "Bal") if text_of(row, "Tp/CdOrPrtry/Cd") in codes]
     if not found:
         raise BadStatement(f"{where} has no balance {' or '.join(codes)}")
     row = found[-1] if codes == ("CLBD",) else found[0]
@@ -119,13 +100,13 @@ def _balance(item: Any, codes: tuple[str, ...], where: str) -> tuple[Decimal, st
 
 def _lines(item: Any, ident: str, currency: str) -> Iterator[Line]:
     seen: Counter[str] = Counter()
-    for number, entry in enumerate(_all(item, "Ntry"), start=1):
+    for number, entry in enumerate(all_of(item, "Ntry"), start=1):
         where = f"statement {ident}, entry {number}"
-        status = _text(entry, "Sts/Cd") or _needed(entry, "Sts", where)
+        status = text_of(entry, "Sts/Cd") or _needed(entry, "Sts", where)
         if status != "BOOK":
             continue  # pending and informational entries are not in the balance either
-        reference = _text(entry, "AcctSvcrRef")
-        reference = reference or f"{ident}/{_text(entry, 'NtryRef') or number}"
+        reference = text_of(entry, "AcctSvcrRef")
+        reference = reference or f"{ident}/{text_of(entry, 'NtryRef') or number}"
         seen[reference] += 1
         key = reference if seen[reference] == 1 else f"{reference}~{seen[reference]}"
         yield from _bookings(entry, key[:80], currency, where)
@@ -137,7 +118,7 @@ def _bookings(entry: Any, key: str, currency: str, where: str) -> Iterator[Line]
     if found != currency:
         raise BadStatement(f"{where} is in {found}, its account in {currency}")
     sign = _sign(entry, where)
-    details = _all(entry, "NtryDtls/TxDtls")
+    details = all_of(entry, "NtryDtls/TxDtls")
     amounts = [_amount_of(detail, where) for detail in details]
     if len(details) < 2 or None in amounts:
         detail = details[0] if len(details) == 1 else None
@@ -155,15 +136,15 @@ def _line(entry: Any, detail: Any, key: str, amount: Decimal, where: str) -> Lin
         raise BadStatement(f"{where} is of no amount")
     booked_on = _day(entry, "BookgDt", where)
     told = detail if detail is not None else entry
-    end = _text(told, "Refs/EndToEndId")
+    end = text_of(told, "Refs/EndToEndId")
     other = "Dbtr" if amount > 0 else "Cdtr"
     return Line(
         key=key,
         amount=amount,
         booked_on=booked_on,
-        value_on=_day(entry, "ValDt", where) if _all(entry, "ValDt") else booked_on,
+        value_on=_day(entry, "ValDt", where) if all_of(entry, "ValDt") else booked_on,
         end_to_end_id="" if end == "NOTPROVIDED" else end[:35],
-        batch_id=(_text(told, "Refs/PmtInfId") or _text(entry, "NtryDtls/Btch/PmtInfId"))[:35],
+        batch_id=(text_of(told, "Refs/PmtInfId") or text_of(entry, "NtryDtls/Btch/PmtInfId"))[:35],
         remittance=_remittance(told),
         counterparty=_party(told, other)[:140],
         counterparty_account=_account(told, other)[:34],
@@ -173,69 +154,56 @@ def _line(entry: Any, detail: Any, key: str, amount: Decimal, where: str) -> Lin
 
 def _remittance(told: Any) -> str:
     paths = ("RmtInf/Ustrd", "RmtInf/Strd/CdtrRefInf/Ref", "RmtInf/Strd/RfrdDocInf/Nb")
-    found = [text for path in paths for item in _all(told, path) if (text := _own(item))]
-    return "\n".join([*found, *(_own(item) for item in _all(told, "AddtlTxInf"))])[:2000]
+    found = [text for path in paths for item in all_of(told, path) if (text := own_text(item))]
+    return "\n".join([*found, *(own_text(item) for item in all_of(told, "AddtlTxInf"))])[:2000]
 
 
 def _party(told: Any, who: str) -> str:
-    return _text(told, f"RltdPties/{who}/Nm") or _text(told, f"RltdPties/{who}/Pty/Nm")
+    return text_of(told, f"RltdPties/{who}/Nm") or text_of(told, f"RltdPties/{who}/Pty/Nm")
 
 
 def _account(told: Any, who: str) -> str:
     of = f"RltdPties/{who}Acct/Id"
-    return (_text(told, f"{of}/IBAN") or _text(told, f"{of}/Othr/Id")).replace(" ", "").upper()
+    return (text_of(told, f"{of}/IBAN") or text_of(told, f"{of}/Othr/Id")).replace(" ", "").upper()
 
 
 def _returned(told: Any) -> str:
-    reason = _text(told, "RtrInf/Rsn/Cd") or _text(told, "RtrInf/Rsn/Prtry")
-    more = " ".join(_own(item) for item in _all(told, "RtrInf/AddtlInf"))
-    return f"{reason} {more}".strip() or ("returned" if _all(told, "RtrInf") else "")
+    reason = text_of(told, "RtrInf/Rsn/Cd") or text_of(told, "RtrInf/Rsn/Prtry")
+    more = " ".join(own_text(item) for item in all_of(told, "RtrInf/AddtlInf"))
+    return f"{reason} {more}".strip() or ("returned" if all_of(told, "RtrInf") else "")
 
 
 # Elements
 
 
-def _all(item: Any, path: str) -> list[Any]:
-    return item.findall("/".join(f"{{*}}{name}" for name in path.split("/")))  # type: ignore[no-any-return]
-
-
-def _text(item: Any, path: str) -> str:
-    found = _all(item, path)
-    return _own(found[0]) if found else ""
-
-
-def _own(item: Any) -> str:
-    return " ".join((item.text or "").split())
-
-
 def _needed(item: Any, path: str, where: str) -> str:
-    if text := _text(item, path):
+    if text := text_of(item, path):
         return text
     raise BadStatement(f"{where} has no {path}")
 
 
 def _amount(item: Any, where: str) -> tuple[Decimal, str]:
-    found = _all(item, "Amt")
+    found = all_of(item, "Amt")
     if not found:
         raise BadStatement(f"{where} has no Amt")
     return _decimal(found[0], where), found[0].get("Ccy", "")
 
 
 def _amount_of(detail: Any, where: str) -> Decimal | None:
-    found = _all(detail, "Amt") or _all(detail, "AmtDtls/TxAmt/Amt")
+    found = all_of(detail, "Amt") or all_of(detail, "AmtDtls/TxAmt/Amt")
     return _decimal(found[0], where) if found else None
 
 
 def _decimal(item: Any, where: str) -> Decimal:
     try:
-        amount = Decimal(_own(item))
+        amount = Decimal(own_text(item))
     except InvalidOperation:
-        raise BadStatement(f"{where}: {_own(item)!r} is not an amount") from None
+        raise BadStatement(f"{where}: {own_text(item)!r} is not an amount") from None
     currency = item.get("Ccy", "")
     if not amount.is_finite() or amount < 0 or amount >= Decimal(10) ** 14:
-        raise BadStatement(f"{where}: {_own(item)!r} is not an amount")
+        raise BadStatement(f"{where}: {own_text(item)!r} is not an amount")
     if len(currency) != 3 or amount % minor_unit(currency):
-        raise BadStatement(f"{where}: {_own(item)} {currency} is not an amount of a currency")
+        raise BadStatement(f"{where}: {own_text(item)} {currency} is not an amount of a currency")
     return amount
 
 
@@ -247,7 +215,7 @@ def _sign(item: Any, where: str) -> int:
 
 
 def _day(item: Any, path: str, where: str) -> dt.date:
-    told = _text(item, f"{path}/Dt") or _text(item, f"{path}/DtTm")
+    told = text_of(item, f"{path}/Dt") or text_of(item, f"{path}/DtTm")
     try:
         return dt.date.fromisoformat(told[:10])
     except ValueError:

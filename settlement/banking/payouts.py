@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -19,6 +19,7 @@ from settlement.banking.accounts import account_of
 from settlement.banking.terms import Terms, minimum_on, terms_of
 from settlement.ledger.balances import owed_to
 from settlement.ledger.posting import Side, post
+from settlement.ledger.turns import in_turn
 from settlement.models import (
     Account,
     BankAccount,
@@ -87,7 +88,7 @@ def plan(now: dt.datetime) -> list[Plan]:
     return [plan_for(row.party, row.currency, now) for row in ordered if row.party]
 
 
-@transaction.atomic
+@in_turn
 def plan_for(
     party: Party, currency: str, now: dt.datetime, *, retry_of: Payout | None = None
 ) -> Plan:
@@ -111,6 +112,13 @@ def plan_for(
         return Plan(party, currency, amount, None, why, set_off)
     payout = _planned(party, earlier.first(), account, amount, execute_on, claims, retry_of)
     return Plan(party, currency, amount, payout, "", set_off)
+
+
+def replan(party: Party, currency: str) -> None:
+    """Plan again what nobody has taken up yet, of a party that can be paid less by now."""
+    planned = Payout.objects.filter(party=party, currency=currency, state=State.PLANNED, batch=None)
+    if planned.exists():
+        plan_for(party, currency, timezone.now())
 
 
 def _claims(party: Party, currency: str, terms: Terms, without: list[int]) -> list[Claim]:

@@ -1,12 +1,12 @@
 """What the bank did with payouts: paid, rejected, or returned; the last two are planned again."""
 
-from django.db import transaction
 from django.utils import timezone
 
 from hub.states import WrongState
 from settlement.banking import payouts
 from settlement.banking.matching import Paid
 from settlement.ledger.posting import Side, post
+from settlement.ledger.turns import in_turn
 from settlement.models import Account, BankLine, Entry, Payout, PayoutBatch
 
 Kind = Account.Kind
@@ -17,7 +17,7 @@ def book(line: BankLine, paid: Paid, source: str = Kind.BANK) -> None:
     """Book a bank line that is about payouts; `source` is where the line stands by now."""
     sides = [Side(source, line.amount), Side(Kind.IN_TRANSIT, -line.amount)]
     post(
-        f"{'bank_line' if source == Kind.BANK else 'match'}:{line.pk}",
+        key_of(line, source),
         Entry.Cause.RETURN if line.amount > 0 else Entry.Cause.BANK,
         line.currency,
         line.booked_on,
@@ -32,7 +32,18 @@ def book(line: BankLine, paid: Paid, source: str = Kind.BANK) -> None:
             _complete(payout)
 
 
-@transaction.atomic
+def key_of(line: BankLine, source: str) -> str:
+    """Return the key of a line's entry: from the bank, or from what was not matched until then.
+
+    A line whose match was undone is matched once more.
+    """
+    if source == Kind.BANK:
+        return f"bank_line:{line.pk}"
+    undone = line.receipts.exclude(reverses=None).count()
+    return f"match:{line.pk}" + (f"/{undone + 1}" if undone else "")
+
+
+@in_turn
 def give_up(payout: Payout, state: str, reason: str) -> Payout | None:
     """Take back a payout that the bank has rejected or returned, and plan it again.
 

@@ -5,12 +5,11 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db import transaction
-
 from hub.money import minor_unit
 from parties.models import Party, User
 from settlement.banking import allocating, camt, matching, returns
 from settlement.ledger.posting import Side, post
+from settlement.ledger.turns import in_turn
 from settlement.models import (
     Account,
     BankAccount,
@@ -39,7 +38,7 @@ class Imported(NamedTuple):
     gap: str
 
 
-@transaction.atomic
+@in_turn
 def import_file(content: bytes, by: User | None = None) -> list[Imported]:
     """Take a file in. Raises camt.BadStatement, with everything as it was, for any fault in it."""
     digest = hashlib.sha256(content).hexdigest()
@@ -131,7 +130,7 @@ def _book(line: BankLine) -> bool:
     return False
 
 
-@transaction.atomic
+@in_turn
 def match(line: BankLine, party: Party, named: list[Receivable]) -> Decimal:
     """Let a person's word match an incoming line; return what is left to the party's credit.
 
@@ -149,7 +148,7 @@ def match(line: BankLine, party: Party, named: list[Receivable]) -> Decimal:
     return _receive(line, party, named, Kind.UNIDENTIFIED)
 
 
-@transaction.atomic
+@in_turn
 def match_payouts(line: BankLine) -> bool:
     """Look once more whether an open line is about payouts, and book it; tell whether it was."""
     line = BankLine.objects.select_for_update().get(pk=line.pk)
@@ -168,7 +167,7 @@ def _matched(line: BankLine) -> bool:
 def _receive(line: BankLine, party: Party, named: list[Receivable], source: str) -> Decimal:
     """Book money of a party, from the bank or from what was not matched, and let it settle."""
     post(
-        f"bank_line:{line.pk}" if source == Kind.BANK else f"match:{line.pk}",
+        returns.key_of(line, source),
         Entry.Cause.RECEIPT if source == Kind.BANK else Entry.Cause.MATCH,
         line.currency,
         line.booked_on,

@@ -4,12 +4,11 @@ import datetime as dt
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db.models import Q
 from django.utils import timezone
 
 from parties.models import Party
 from settlement.models import Agreement
-from settlement.models.agreements import in_force
+from settlement.paydays import DEFAULTS
 
 
 class Terms(NamedTuple):
@@ -18,9 +17,9 @@ class Terms(NamedTuple):
     `guaranteed`: the hub pays whether or not the eMSPs have; else only what was collected.
     """
 
-    minimum_payout: Decimal = Decimal("25.00")
-    set_off: bool = False
-    guaranteed: bool = False
+    minimum_payout: Decimal
+    set_off: bool
+    guaranteed: bool
 
 
 LAST_MONTH = 12
@@ -31,13 +30,10 @@ def terms_of(party: Party, currency: str) -> Terms:
 
     An agreement for the currency comes before one for any; without one the defaults hold.
     """
-    agreements = Agreement.objects.filter(
-        Q(currency__in=("", currency)), in_force(timezone.localdate()), party=party
-    )
-    agreed = agreements.order_by("kind", "-currency").first()
-    if agreed is None:
-        return Terms()
-    return Terms(agreed.minimum_payout, agreed.set_off, agreed.guarantee)
+    today, of = timezone.localdate(), Agreement.objects.of
+    cpo, emsp = Agreement.Kind.CPO, Agreement.Kind.EMSP
+    agreed = of(party, cpo, currency, today) or of(party, emsp, currency, today) or DEFAULTS
+    return Terms(Decimal(agreed.minimum_payout), agreed.set_off, agreed.guarantee)
 
 
 def minimum_on(terms: Terms, day: dt.date) -> Decimal:

@@ -9,6 +9,7 @@ from hub.money import rounded
 from parties.models import User
 from settlement.banking import allocating
 from settlement.ledger.posting import Side, post
+from settlement.ledger.turns import in_turn
 from settlement.models import Account, BankLine, Entry, Receipt, Receivable, WriteOff
 
 Kind = Account.Kind
@@ -65,7 +66,7 @@ def digest(write_off: WriteOff) -> str:
         return str(cursor.fetchone()[0])
 
 
-@transaction.atomic
+@in_turn
 def approve(write_off: WriteOff, by: User, seen: str) -> WriteOff:
     """Approve what was seen, by its digest, and book it. Raises CannotWriteOff."""
     write_off = _decide(write_off, by, State.APPROVED, seen)

@@ -66,6 +66,53 @@ def open_dispute(
     return dispute
 
 
+def foreseen(
+    claimant: Party,
+    cdrs: Sequence[Cdr],
+    reason: str,
+    ask: str,
+    amount: Decimal | None,
+    message: str,
+    now: dt.datetime,
+) -> Dispute:
+    """Return the dispute that would be opened, unsaved, with effect and deadline; locks nothing.
+
+    Raises CannotDispute.
+    """
+    dispute = _draft(claimant, cdrs, reason, ask, amount, said(message))
+    dispute.opened_at = now
+    _check(dispute, cdrs, now)
+    dispute.effect = _effect(dispute, cdrs)
+    dispute.due_at = deadlines.answer_by(dispute, now)
+    return dispute
+
+
+def problems(claimant: Party, cdrs: Sequence[Cdr], now: dt.datetime) -> dict[int, str]:
+    """Say of each CDR why it cannot be in one dispute with the first; those that can have none."""
+    first: Cdr | None = None
+    found = {}
+    for cdr in cdrs:
+        draft = Dispute(claimant=claimant, by_cpo=claimant.pk == cdr.owner_id, ask=Ask.CORRECTED)
+        draft.currency = cdr.currency
+        problem = _problem(draft, cdr, now) or (_apart(first, cdr) if first else "")
+        if problem:
+            found[cdr.pk] = problem
+        else:
+            first = first or cdr
+    return found
+
+
+def _apart(first: Cdr, cdr: Cdr) -> str:
+    """Say why a CDR does not go into one dispute with another; empty if it does."""
+    if (first.owner_id, first.emsp_id) != (cdr.owner_id, cdr.emsp_id):
+        return _("it is of another partner than the first: open a dispute of its own")
+    if first.currency != cdr.currency:
+        return _("it is in another currency than the first: open a dispute of its own")
+    if _can_leave(first) != _can_leave(cdr):
+        return _("of it and the first, one is billed already: open a dispute of its own")
+    return ""
+
+
 def asked_by_price(cdrs: Sequence[Cdr], *, by_cpo: bool = False) -> Decimal | None:
     """Return what can be asked for because the hub's own price proves it; None if it does not."""
     off = sharing.proven(cdrs, by_cpo)

@@ -137,6 +137,8 @@ def _delivery(delivery: Any, snapshot: Snapshot) -> None:
 
 def _settlement(settlement: Any, snapshot: Snapshot) -> None:
     _add(settlement, "PaymentReference", snapshot["payment"]["reference"])  # BT-83
+    if accounted := terms.accounted(snapshot):
+        _add(settlement, "TaxCurrencyCode", accounted.currency)  # BT-6
     _add(settlement, "InvoiceCurrencyCode", snapshot["currency"])  # BT-5
     _means(_add(settlement, "SpecifiedTradeSettlementPaymentMeans"), snapshot)
     for tax in snapshot["taxes"]:
@@ -185,6 +187,8 @@ def _sums(sums: Any, snapshot: Snapshot) -> None:  # BG-22
     _add(sums, "AllowanceTotalAmount", terms.zero(snapshot))
     _add(sums, "TaxBasisTotalAmount", snapshot["net"])
     _add(sums, "TaxTotalAmount", snapshot["tax"], currencyID=snapshot["currency"])
+    if accounted := terms.accounted(snapshot):  # BT-111
+        _add(sums, "TaxTotalAmount", accounted.tax, currencyID=accounted.currency)
     _add(sums, "GrandTotalAmount", snapshot["gross"])
     _add(sums, "DuePayableAmount", snapshot["gross"])
 

@@ -8,14 +8,15 @@ Snapshot = dict[str, Any]
 
 SELF_BILLED, CREDIT = ("389", "261"), ("261", "381")
 UNEXPLAINED = ("S", "Z")  # categories that must not give a reason (BR-S-10, BR-Z-10)
-# How a VAT id is written as an address on Peppol (BT-34, BT-49): the code list EAS.
+# How a VAT id is written as an address on Peppol (BT-34, BT-49): the code list EAS. It has no VAT
+# ids of Sweden any more: there the number of the organisation is the address, which is within.
 # fmt: off
 VAT_SCHEMES = {
     "AT": "9914", "BE": "9925", "BG": "9926", "CH": "9927", "CY": "9928", "CZ": "9929",
     "DE": "9930", "EE": "9931", "ES": "9920", "FI": "0213", "FR": "9957", "GB": "9932",
     "GR": "9933", "HR": "9934", "HU": "9910", "IE": "9935", "IT": "0211", "LT": "9937",
     "LU": "9938", "LV": "9939", "MT": "9943", "NL": "9944", "PL": "9945", "PT": "9946",
-    "RO": "9947", "SE": "9955", "SI": "9949", "SK": "9950",
+    "RO": "9947", "SE": "0007", "SI": "9949", "SK": "9950",
 }
 # fmt: on
 
@@ -41,6 +42,13 @@ class Payment(NamedTuple):
     account: str
     is_iban: bool
     name: str
+
+
+class Accounted(NamedTuple):
+    """The VAT in the currency of the state that gets it."""
+
+    currency: str
+    tax: str
 
 
 class Exemption(NamedTuple):
@@ -81,8 +89,10 @@ def buyer_reference(snapshot: Snapshot) -> str:
 
 def endpoint(entity: Snapshot) -> Endpoint | None:
     """Return the address on Peppol that a VAT id makes, if it makes one."""
-    scheme = VAT_SCHEMES.get(entity["country"])
-    return Endpoint(entity["vat_id"], scheme) if scheme and entity["vat_id"] else None
+    scheme, number = VAT_SCHEMES.get(entity["country"]), entity["vat_id"]
+    if scheme is None or not number:
+        return None
+    return Endpoint(number[2:12] if entity["country"] == "SE" else number, scheme)
 
 
 def place_of_supply(snapshot: Snapshot) -> str:
@@ -105,6 +115,12 @@ def payment_terms(snapshot: Snapshot) -> str:
     if snapshot["type_code"] in CREDIT:
         return "Set off against the next settlement"
     return f"Due on {snapshot['due_on']}"
+
+
+def accounted(snapshot: Snapshot) -> Accounted | None:
+    """Return the VAT in another currency, where the document is not in that of the state."""
+    said = snapshot.get("accounting")  # documents of before there was any do not tell
+    return Accounted(said["currency"], said["tax"]) if said else None
 
 
 def exemption(group: Snapshot) -> Exemption:

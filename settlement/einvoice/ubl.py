@@ -35,6 +35,9 @@ def written(snapshot: Snapshot) -> bytes:
     _means(_add(root, "cac:PaymentMeans"), snapshot)
     _add(root, "cac:PaymentTerms/cbc:Note", terms.payment_terms(snapshot))  # BT-20
     _taxes(_add(root, "cac:TaxTotal"), snapshot)
+    if accounted := terms.accounted(snapshot):  # BT-111
+        total = _add(root, "cac:TaxTotal")
+        _add(total, "cbc:TaxAmount", accounted.tax, currencyID=accounted.currency)
     _sums(_add(root, "cac:LegalMonetaryTotal"), snapshot)
     for line in snapshot["lines"]:
         _line(_add(root, f"cac:{kind}Line"), line, snapshot["currency"])
@@ -64,6 +67,8 @@ def _head(root: Any, snapshot: Snapshot, kind: str) -> None:
     if notes := " / ".join(text for text, _ in terms.notes(snapshot)):
         _add(root, "cbc:Note", notes)  # BT-22, at most one on Peppol
     _add(root, "cbc:DocumentCurrencyCode", snapshot["currency"])  # BT-5
+    if accounted := terms.accounted(snapshot):
+        _add(root, "cbc:TaxCurrencyCode", accounted.currency)  # BT-6
     _add(root, "cbc:BuyerReference", terms.buyer_reference(snapshot))  # BT-10
     _period(root, snapshot["period_start"], snapshot["period_end"])  # BG-14
 

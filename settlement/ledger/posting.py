@@ -52,7 +52,7 @@ def sides_of(document: Document) -> list[Side]:
     if document.kind not in POSTINGS:
         raise NotPosted(f"there is no posting for documents of kind {document.kind!r}")
     rows = POSTINGS[document.kind]
-    if rows is FEE and not document.party.roles.filter(role=Role.Kind.CPO).exists():
+    if rows is FEE and not is_paid_out(document.party):
         rows = FEE_OF_EMSP
     return [
         Side(
@@ -62,6 +62,11 @@ def sides_of(document: Document) -> list[Side]:
         )
         for kind, amount, sign in rows
     ]
+
+
+def is_paid_out(party: Party) -> bool:
+    """Tell whether fees are taken off what a party is paid, as of a CPO, not asked of it."""
+    return party.roles.filter(role=Role.Kind.CPO).exists()
 
 
 def key_of(document: Document) -> str:

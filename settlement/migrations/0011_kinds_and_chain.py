@@ -66,6 +66,8 @@ def chain(apps, schema_editor):
         )
         before = found
     with schema_editor.connection.cursor() as cursor:
+        # foreign keys are checked at the end, and PostgreSQL alters no table that waits for that
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE settlement_document ENABLE TRIGGER document_append_only")
 
 

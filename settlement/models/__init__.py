@@ -25,10 +25,11 @@ from settlement.models.documents import (
     LegalChannel,
     Series,
 )
+from settlement.models.drafts import Draft, DraftFile
 from settlement.models.evidence import Evidence, Ruling
 from settlement.models.fees import Fee
 from settlement.models.ledger import Account, Entry, FxRate, Leg
-from settlement.models.payouts import Payout, PayoutBatch, PayoutLine
+from settlement.models.payouts import PaymentStatus, Payout, PayoutBatch, PayoutLine
 from settlement.models.receivables import (
     Allocation,
     BillingContact,
@@ -59,6 +60,8 @@ __all__ = [
     "DocumentFile",
     "DocumentLine",
     "DocumentTax",
+    "Draft",
+    "DraftFile",
     "Entry",
     "Evidence",
     "Fee",
@@ -69,6 +72,7 @@ __all__ = [
     "LegalEntity",
     "Objection",
     "OpenAmount",
+    "PaymentStatus",
     "Payout",
     "PayoutBatch",
     "PayoutLine",

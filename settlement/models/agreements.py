@@ -1,6 +1,7 @@
 """With whom the hub may settle, and on what terms: companies, agreements, VAT rules."""
 
 import datetime as dt
+from functools import cache
 from typing import Any, ClassVar
 
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -469,6 +470,12 @@ class SelfBillingAgreement(models.Model):
 class VatRuleQuerySet(models.QuerySet["VatRule"]):
     """VAT rules."""
 
+    def remembered(self) -> "VatRuleQuerySet":
+        """Return the same rules, each looked up but once; for work during which none changes."""
+        rules = self.all()
+        rules.applying = cache(rules.applying)  # type: ignore[method-assign]
+        return rules
+
     def applying(
         self,
         supplier: str,
@@ -477,12 +484,13 @@ class VatRuleQuerySet(models.QuerySet["VatRule"]):
         *,
         supply: str = ANY,
         dealer: bool = False,
+        subject: str = "",
     ) -> "VatRule | None":
         """Return the most specific rule for a supply between two countries on a day.
 
         The supplier's country decides first: a country beats the EU, the EU beats anywhere; then
         the customer's likewise, then the country of the supply, then whether the customer is a
-        certified dealer. None means that nobody may guess.
+        certified dealer, then what is supplied. None means that nobody may guess.
         """
         return (
             self.filter(
@@ -491,10 +499,12 @@ class VatRuleQuerySet(models.QuerySet["VatRule"]):
                 customer_country__in=_names_of(customer),
                 supply_country__in=_names_of(supply),
                 dealer__in=["", "yes" if dealer else "no"],
+                subject__in=["", subject],
             )
             .order_by(
                 *map(_vagueness, ("supplier_country", "customer_country", "supply_country")),
                 "-dealer",
+                "-subject",
             )
             .first()
         )
@@ -502,9 +512,17 @@ class VatRuleQuerySet(models.QuerySet["VatRule"]):
     def between(
         self, supplier: LegalEntity, customer: LegalEntity, on: dt.date, supply: str = ANY
     ) -> "VatRule | None":
-        """Return the rule for a supply in a country from one company to another on a day."""
-        dealer = customer.is_dealer(on)
-        return self.applying(supplier.country, customer.country, on, supply=supply, dealer=dealer)
+        """Return the rule for charging in a country, from one company to another on a day."""
+        subject, dealer = VatRule.Subject.ELECTRICITY, customer.is_dealer(on)
+        ends = (supplier.country, customer.country)
+        return self.applying(*ends, on, supply=supply, dealer=dealer, subject=subject)
+
+    def on_services(
+        self, supplier: LegalEntity, customer: LegalEntity, on: dt.date
+    ) -> "VatRule | None":
+        """Return the rule for what one company does for another on a day, such as hub fees."""
+        ends = (supplier.country, customer.country)
+        return self.applying(*ends, on, subject=VatRule.Subject.SERVICES)
 
 
 def _names_of(country: str) -> list[str]:
@@ -532,6 +550,12 @@ class VatRule(models.Model):
         OUTSIDE = "O", _("outside the scope of VAT")
         EXPORT = "G", _("export")
 
+    class Subject(models.TextChoices):
+        """What is supplied: goods, as charging is, or a service, as a fee is for."""
+
+        ELECTRICITY = "electricity", _("charging")
+        SERVICES = "services", _("fees and other services")
+
     supplier_country = models.CharField(
         _("country of the supplier"), max_length=2, help_text=_("two letters, EU or *")
     )
@@ -550,6 +574,9 @@ class VatRule(models.Model):
         choices=[("yes", _("with a certificate")), ("no", _("without one"))],
         blank=True,
         help_text=_("empty: either way"),
+    )
+    subject = models.CharField(
+        _("for"), max_length=11, choices=Subject.choices, blank=True, help_text=_("empty: both")
     )
     valid_from = models.DateField(_("valid from"))
     valid_to = models.DateField(
@@ -582,6 +609,7 @@ class VatRule(models.Model):
                     ("customer_country", RangeOperators.EQUAL),
                     ("supply_country", RangeOperators.EQUAL),
                     ("dealer", RangeOperators.EQUAL),
+                    ("subject", RangeOperators.EQUAL),
                     (validity(), RangeOperators.OVERLAPS),
                 ],
             ),
@@ -591,6 +619,7 @@ class VatRule(models.Model):
                     customer_country__regex=r"^([A-Z]{2}|\*)$",
                     supply_country__regex=r"^([A-Z]{2}|\*)$",
                     dealer__in=["", "yes", "no"],
+                    subject__in=["", "electricity", "services"],
                 ),
                 name="vat_rule_countries_known",
             ),

@@ -185,7 +185,10 @@ class BankLine(Stateful):
         OPEN = "open", _("to be matched")
         MATCHED = "matched", _("matched")
 
-    TRANSITIONS: ClassVar = {State.OPEN: frozenset({State.MATCHED})}
+    TRANSITIONS: ClassVar = {
+        State.OPEN: frozenset({State.MATCHED}),
+        State.MATCHED: frozenset({State.OPEN}),  # a match that was wrong
+    }
 
     statement = models.ForeignKey(BankStatement, on_delete=models.PROTECT, related_name="lines")
     account_no = models.CharField(_("account"), max_length=34)

@@ -89,6 +89,7 @@ class Entry(models.Model):
         RECEIPT = "receipt", _("money received")
         MATCH = "match", _("bank line matched")
         UNMATCHED = "unmatched", _("bank line not yet matched")
+        UNDONE = "undone", _("match of a bank line undone")
         PAYOUT = "payout", _("payout")
         BANK = "payout_booked", _("payout booked by the bank")
         RETURN = "return", _("payout returned or rejected")
@@ -119,7 +120,7 @@ class Entry(models.Model):
             models.CheckConstraint(
                 condition=Q(
                     cause__in=[
-                        *("document", "receipt", "match", "unmatched", "payout"),
+                        *("document", "receipt", "match", "unmatched", "undone", "payout"),
                         *("payout_booked", "return", "set_off", "write_off", "fx"),
                     ]
                 ),

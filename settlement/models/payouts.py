@@ -222,3 +222,29 @@ class PayoutLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.payout}: {self.amount.normalize():f}"
+
+
+class PaymentStatus(models.Model):
+    """What the bank has said of a payout at the bank (pain.002): taken on, or rejected."""
+
+    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="statuses")
+    report = models.CharField(_("id of the report"), max_length=35)
+    code = models.CharField(_("status"), max_length=4)
+    reason = models.CharField(_("reason"), max_length=140, blank=True)
+    imported_by = models.ForeignKey(
+        USER, verbose_name=_("imported by"), on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    imported_at = models.DateTimeField(_("imported at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("status at the bank")
+        verbose_name_plural = _("statuses at the bank")
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["payout", "report", "code"], name="payment_status_told_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.reason}".strip()

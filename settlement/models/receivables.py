@@ -65,7 +65,12 @@ class Receivable(Stateful):
         (45, State.COLLECTION),
     )
     UNPAID: ClassVar = (State.OPEN, *(state for _days, state in LADDER))
-    TRANSITIONS: ClassVar = _onwards(UNPAID, State.PAID, State.WRITTEN_OFF)
+    SETTLED: ClassVar = (State.PAID, State.WRITTEN_OFF)
+    # a payment that turns out to be somebody else's makes it unpaid again
+    TRANSITIONS: ClassVar = {
+        **_onwards(UNPAID, *SETTLED),
+        **dict.fromkeys(SETTLED, frozenset(UNPAID)),
+    }
 
     document = models.OneToOneField(
         Document, verbose_name=_("document"), on_delete=models.PROTECT, related_name="receivable"
@@ -234,7 +239,10 @@ class WriteOff(Stateful):
 
 
 class Receipt(models.Model):
-    """What a party is credited with against its debt; what is not allocated stays to its credit."""
+    """What a party is credited with against its debt; what is not allocated stays to its credit.
+
+    A match that was wrong is taken back by a receipt of the same amount below zero.
+    """
 
     class Cause(models.TextChoices):
         PAYMENT = "payment", _("payment")
@@ -249,8 +257,8 @@ class Receipt(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
     received_on = models.DateField(_("received on"))
-    bank_line = models.OneToOneField(
-        BankLine, on_delete=models.PROTECT, null=True, blank=True, related_name="receipt"
+    bank_line = models.ForeignKey(
+        BankLine, on_delete=models.PROTECT, null=True, blank=True, related_name="receipts"
     )
     set_off = models.OneToOneField(
         SetOff, on_delete=models.PROTECT, null=True, blank=True, related_name="receipt"
@@ -261,6 +269,23 @@ class Receipt(models.Model):
     write_off = models.OneToOneField(
         WriteOff, on_delete=models.PROTECT, null=True, blank=True, related_name="receipt"
     )
+    reverses = models.OneToOneField(
+        "self",
+        verbose_name=_("takes back"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="reversal",
+    )
+    reason = models.CharField(_("taken back because"), max_length=200, blank=True)
+    person = models.ForeignKey(
+        USER,
+        verbose_name=_("taken back by"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     class Meta:
@@ -268,7 +293,12 @@ class Receipt(models.Model):
         verbose_name_plural = _("receipts")
         ordering = ["-received_on", "-pk"]
         constraints = [
-            models.CheckConstraint(condition=Q(amount__gt=0), name="receipt_positive"),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, reverses=None)
+                | Q(amount__lt=0, reverses__isnull=False, cause="payment", person__isnull=False)
+                & ~Q(reason=""),
+                name="receipt_positive_unless_it_takes_back",
+            ),
             models.CheckConstraint(
                 condition=Q(cause="payment", bank_line__isnull=False)
                 | Q(cause="set_off", set_off__isnull=False)
@@ -289,6 +319,14 @@ class Allocation(models.Model):
     receipt = models.ForeignKey(Receipt, on_delete=models.PROTECT, related_name="allocations")
     receivable = models.ForeignKey(Receivable, on_delete=models.PROTECT, related_name="allocations")
     amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
+    reverses = models.OneToOneField(
+        "self",
+        verbose_name=_("takes back"),
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="reversal",
+    )
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     class Meta:
@@ -296,7 +334,10 @@ class Allocation(models.Model):
         verbose_name_plural = _("allocations")
         ordering = ["pk"]
         constraints = [
-            models.CheckConstraint(condition=Q(amount__gt=0), name="allocation_positive")
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, reverses=None) | Q(amount__lt=0, reverses__isnull=False),
+                name="allocation_positive_unless_it_takes_back",
+            )
         ]
 
     def __str__(self) -> str:

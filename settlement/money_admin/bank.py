@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from hub.readonly import ReadOnlyInline
 from parties.models import Party
-from settlement.banking import accounts, camt, matching, statements, writeoffs
+from settlement.banking import accounts, matching, statements, statuses, undoing, writeoffs
+from settlement.banking.iso20022 import LARGEST, BadFile, is_of
 from settlement.models import BankAccount, BankLine, BankStatement, Receivable
 from settlement.money_admin.desk import Ask, Deed, MoneyAdmin, NotDone, person, reason_of, spelled
 
@@ -82,7 +83,11 @@ class BankAccountAdmin(MoneyAdmin):
 class StatementForm(forms.Form):
     """A file of the bank."""
 
-    file = forms.FileField(label=_("camt.053 file"), max_length=200)
+    file = forms.FileField(
+        label=_("camt.053 file, or pain.002 file"),
+        max_length=200,
+        help_text=_("a statement, or what the bank says of a payment file"),
+    )
 
 
 class LineInline(ReadOnlyInline):
@@ -133,15 +138,27 @@ class BankStatementAdmin(MoneyAdmin):
         form = StatementForm(request.POST or None, request.FILES or None)
         if request.method == "POST" and form.is_valid():
             try:
-                content = form.cleaned_data["file"].read(camt.LARGEST + 1)
-                done = statements.import_file(content, person(request))
-            except camt.BadStatement as error:
+                content = form.cleaned_data["file"].read(LARGEST + 1)
+                self._take(request, content)
+            except BadFile as error:
                 form.add_error("file", str(error))
             else:
-                self._tell(request, done)
                 lines = reverse("admin:settlement_bankline_changelist")
                 return HttpResponseRedirect(f"{lines}?state__exact=open")
         return self.page(request, "import.html", _("Import a bank statement"), form=form)
+
+    def _take(self, request: HttpRequest, content: bytes) -> None:
+        """Take in a statement or a report, and tell what came of it; raises BadFile."""
+        if not is_of(content, "pain.002"):
+            self._tell(request, statements.import_file(content, person(request)))
+            return
+        done = statuses.import_file(content, person(request))
+        told = gettext(
+            "%(batch)s: %(taken)d payments taken on, %(rejected)d rejected and planned again,"
+            " %(late)d rejected too late, %(known)d known already."
+        )
+        level = messages.WARNING if done.rejected or done.late else messages.SUCCESS
+        self.message_user(request, told % done._asdict(), level)
 
     def _tell(self, request: HttpRequest, done: list[statements.Imported]) -> None:
         for item in done:
@@ -193,6 +210,14 @@ def _charge(request: HttpRequest, row: BankLine) -> str:
     return gettext("Proposed. A second person has to approve it.")
 
 
+def _undo(request: HttpRequest, row: BankLine) -> str:
+    undone = undoing.undo(row, reason_of(request), person(request))
+    return gettext("The match with %(party)s is undone: %(reason)s") % {
+        "party": undone.party,
+        "reason": undone.reason,
+    }
+
+
 def _number(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
@@ -238,6 +263,14 @@ class BankLineAdmin(MoneyAdmin):
             "settlement.change_bankline",
             lambda row: _is_open(row) and matching.payouts_of(row) is not None,
             _book_payouts,
+        ),
+        "undo": Deed(
+            _("Undo the match"),
+            "settlement.change_bankline",
+            lambda row: undoing.receipt_of(row) is not None,
+            _undo,
+            (Ask("reason", _("Reason")),),
+            grave=True,
         ),
         "charge": Deed(
             _("Propose to book it as a charge or gain"),

@@ -20,14 +20,15 @@ from parties.models import User
 from settlement import exports
 from settlement.banking.accounts import NotVerified
 from settlement.banking.batches import CannotBatch
-from settlement.banking.camt import BadStatement
+from settlement.banking.iso20022 import BadFile
 from settlement.banking.statements import CannotMatch
 from settlement.banking.writeoffs import CannotWriteOff
+from settlement.disputes.moving import CannotDispute
 from settlement.ledger.posting import NotPosted
 
 REFUSALS = (
     *(NotVerified, CannotBatch, CannotMatch, CannotWriteOff),
-    *(BadStatement, NotPosted, WrongState),
+    *(BadFile, NotPosted, WrongState, CannotDispute),
 )
 
 

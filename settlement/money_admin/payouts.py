@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from hub.money import ZERO
 from hub.readonly import ReadOnlyInline
 from settlement.banking import batches, payouts, returns
-from settlement.models import Payout, PayoutBatch, PayoutLine
+from settlement.models import PaymentStatus, Payout, PayoutBatch, PayoutLine
 from settlement.money_admin.desk import (
     Ask,
     Deed,
@@ -33,6 +33,13 @@ from settlement.money_admin.desk import (
 )
 
 State = PayoutBatch.State
+
+
+class PaymentStatusInline(ReadOnlyInline):
+    """What the bank has said of a payout."""
+
+    model = PaymentStatus
+    fields = readonly_fields = ("code", "reason", "report", "imported_by", "imported_at")
 
 
 class PayoutLineInline(ReadOnlyInline):
@@ -74,7 +81,7 @@ class PayoutAdmin(MoneyAdmin):
     list_filter = ("state", "currency", ("party", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("party", "batch", "bank_account")
     search_fields = ("party__party_id", "party__name")
-    inlines = (PayoutLineInline,)
+    inlines = (PayoutLineInline, PaymentStatusInline)
     fields = readonly_fields = (
         *("end_to_end_id", "party", "total", "currency", "to", "execute_on", "state"),
         *("in_batch", "retry_of", "failed_because", "bank_line", "created_at"),

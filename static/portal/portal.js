@@ -26,3 +26,12 @@ for (const form of document.querySelectorAll("form.filters")) {
 
 /** What is wrong with a form is read first. */
 document.querySelector(".error-summary")?.focus();
+
+/** Who clicks twice sends once; the server would see to it, too. */
+for (const form of document.querySelectorAll("form[data-once]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "1";
+  });
+  window.addEventListener("pageshow", () => delete form.dataset.sent);
+}

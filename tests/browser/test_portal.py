@@ -10,7 +10,7 @@ from django.core.cache import cache
 from cdrs.models import Cdr
 from parties.models import Letter
 from settlement import clearing, onboarding
-from settlement.models import Document
+from settlement.models import Document, Statement
 from tests.papers import print_quickly
 from tests.portal.cast import PASSWORD, link_in, person
 from tests.portal.test_login import code_of
@@ -74,6 +74,7 @@ def severe(visitor, **options):
 def pages_of(code):
     cdr = f"/app/{code}/cdrs/"
     document = Document.objects.filter(party__party_id=code[-3:]).first()
+    statement = Statement.objects.filter(party__party_id=code[-3:]).first()
     return [
         f"/app/{code}/",
         cdr,
@@ -82,6 +83,10 @@ def pages_of(code):
         f"{cdr}?state=nonsense",
         f"{cdr}held/",
         f"/app/{code}/preview/",
+        f"/app/{code}/disputes/",
+        f"/app/{code}/statements/",
+        f"/app/{code}/statements/{statement.pk}/",
+        f"/app/{code}/payouts/",
         f"/app/{code}/documents/",
         f"/app/{code}/documents/{document.pk}/",
         f"/app/{code}/people/",

@@ -32,7 +32,10 @@ PAGES = {  # what is a page of which area
     "cdrs/": Area.CDRS,
     "cdrs/held/": Area.CDRS,
     "cdrs/export.csv": Area.CDRS,
+    "disputes/": Area.DISPUTES,
+    "disputes/export.csv": Area.DISPUTES,
     "preview/": Area.PAPERS,
+    "statements/": Area.PAPERS,
     "documents/": Area.PAPERS,
     "people/": Area.PEOPLE,
     "audit/": Area.TRAIL,
@@ -79,7 +82,12 @@ def paths():
             for inner in entry.url_patterns:
                 path = str(inner.pattern)
                 if path.startswith("<party:code>"):
-                    named = {"<party:code>": "NL-CPO", "<str:kind>": "pdf"}
+                    named = {
+                        "<party:code>": "NL-CPO",
+                        "<str:kind>": "pdf",
+                        "<str:reference>": "D-1",
+                        "<str:name>": "accept",
+                    }
                     for old, new in named.items():
                         path = path.replace(old, new)
                     yield "/app/" + re.sub(r"<int:\w+>", "1", path)

@@ -12,9 +12,17 @@ from django.utils import timezone
 
 from cdrs.explorer import Side
 from cdrs.models import Cdr, Finding, Period
-from parties.models import TrailEntry
+from parties.models import Party, TrailEntry
 from settlement import clearing, previewing
-from settlement.models import Document, DocumentFile, LegalEntity, SelfBillingAgreement
+from settlement.models import (
+    Agreement,
+    Document,
+    DocumentFile,
+    FxRate,
+    LegalEntity,
+    SelfBillingAgreement,
+    VatRule,
+)
 from tests.papers import print_quickly
 from tests.portal.cast import person, visitor
 from tests.settlement import factory
@@ -38,6 +46,7 @@ def market(seller, buyer):
     factory.cdrs(2, seller, buyer, "0.0049", country="DE")
     factory.cdr(seller, french, "12.3456", energy="7.1000")
     factory.cdr(seller, swiss, "8.0000", currency="CHF")
+    factory.rate("CHF", "EUR", CLOSING.date(), timezone.localdate())
     factory.credit(factory.cdr(seller, buyer, "5.5550"))
     factory.cdr(factory.cpo("BE-CPO"), buyer, "4.0000")
     return seller
@@ -53,25 +62,26 @@ def payer(buyer):
     return visitor(person("finance@emp.example", buyer, "finance"))
 
 
-def documents(now=CLOSING):
-    """Return what the close itself would bill, by party and currency."""
-    return {
-        (paper["party"], paper["currency"]): tuple(D(paper[key]) for key in ("net", "tax", "gross"))
-        for paper in clearing.preview(MONTH, now=now)["documents"]
-    }
+def documents(month=MONTH, now=CLOSING):
+    """Return what the close itself would bill: by party, kind and currency."""
+    found = defaultdict(list)
+    for paper in clearing.preview(month, now=now)["documents"]:
+        amounts = tuple(D(paper[key]) for key in ("net", "tax", "gross"))
+        found[paper["party"], paper["kind"], paper["currency"]].append(amounts)
+    return {key: sorted(papers) for key, papers in found.items()}
 
 
-def previews(now=CLOSING):
+def previews(month=MONTH, now=CLOSING):
     """Return what the portal shows of it, likewise."""
-    found = {}
-    period = Period.objects.get(month=MONTH)
-    for entity in LegalEntity.objects.exclude(party=None).select_related("party"):
+    found = defaultdict(list)
+    period = Period.objects.get(month=month)
+    for party in Party.objects.exclude(legal_entity=None):
         for side in Side:
-            for sheet in previewing.preview(entity.party, side, period, now):
-                code = f"{entity.party.country_code}-{entity.party.party_id}"
+            for sheet in previewing.preview(party, side, period, now):
                 if sheet.lines:
-                    found[code, sheet.currency] = (sheet.net, sheet.tax, sheet.gross)
-    return found
+                    key = (f"{party.country_code}-{party.party_id}", sheet.kind, sheet.currency)
+                    found[key].append((sheet.net, sheet.tax, sheet.gross))
+    return {key: sorted(papers) for key, papers in found.items()}
 
 
 def test_the_preview_is_what_the_close_would_bill(market):
@@ -86,7 +96,7 @@ def test_it_is_that_too_where_something_cannot_be_billed(market):
     ).delete()
     LegalEntity.objects.filter(party__country_code="FR").update(address="")
     billed = documents()
-    assert ("BE-CPO", "EUR") not in billed
+    assert "BE-CPO" not in {party for party, *_ in billed}
     assert previews() == billed
 
 
@@ -97,13 +107,70 @@ def test_it_is_that_too_where_something_held_can_be_billed_by_now(market):
     april = Period.objects.create(month=MONTH.replace(month=4))
     factory.cdr(market, Cdr.objects.filter(emsp__country_code="FR").first().emsp, "1.0000",
                 month=april.month)  # fmt: skip
-    found = clearing.preview(april.month, now=CLOSING)["documents"]
-    billed = {(paper["party"], paper["currency"]): D(paper["gross"]) for paper in found}
+    assert previews(april.month) == documents(april.month)
     sheets = previewing.preview(market, Side.SOLD, april, CLOSING)
-    assert {("NL-CPO", sheet.currency): sheet.gross for sheet in sheets} == {
-        key: value for key, value in billed.items() if key[0] == "NL-CPO"
-    }
     assert sum(line.cdrs for sheet in sheets for line in sheet.lines) == 2
+
+
+def test_it_has_the_fees_and_what_is_taken_back_from_months_before(market, seller, buyer):
+    later = MONTH.replace(month=4)
+    begins = MONTH.replace(month=2)
+    both = factory.party("SE-TWO", "CPO", "EMSP")
+    for party, kind, terms in (
+        (seller, "cpo", {"fee_percent": "2.5", "fee_monthly": 10, "fee_per_kwh": "0.001"}),
+        (buyer, "emsp", {"fee_per_cdr": "0.333"}),
+        (both, "cpo", {"fee_monthly": "0.07"}),
+        (both, "emsp", {"fee_monthly": "0.07"}),
+    ):
+        Agreement.objects.create(party=party, kind=kind, valid_from=begins, **terms)
+    old = factory.cdr(seller, buyer, "77.7700", month=begins)
+    other = factory.cdr(seller, buyer, "11.1100", country="DE")
+    clearing.close(begins, now=CLOSING)
+    clearing.close(MONTH, now=CLOSING)
+    VatRule.objects.filter(supplier_country="NL", customer_country="NL").update(valid_to=MONTH)
+    VatRule.objects.create(supplier_country="NL", customer_country="NL", category="S", rate=9,
+                           valid_from=MONTH)  # fmt: skip
+    factory.cdrs(3, seller, buyer, "0.3350", month=later)
+    factory.cdr(both, both, "5.0000", month=later)
+    for original in (old, other):
+        factory.credit(original, settled_in=later)
+    billed = documents(later)
+    kinds = defaultdict(int)
+    for (_, kind, _), papers in billed.items():
+        kinds[kind] += len(papers)
+    assert kinds == {
+        "self_billing_invoice": 2,
+        "self_billing_credit_note": 2,
+        "emsp_invoice": 2,
+        "emsp_credit_note": 2,
+        "fee_invoice": 3,
+    }
+    assert previews(later) == billed
+
+
+def test_it_has_nothing_of_what_was_begun_without_an_agreement(market, seller, buyer):
+    began = MONTH.replace(day=10)
+    Agreement.objects.filter(party=buyer, kind="emsp").update(valid_to=began)
+    factory.credit(factory.cdr(seller, buyer, "6.0000"))
+    assert previews() == documents()
+    left = [line for sheet in previewing.preview(seller, Side.SOLD, Period.objects.get(), CLOSING)
+            for line in sheet.left]  # fmt: skip
+    assert {line.reasons for line in left} == {("agreement_missing",)}
+
+
+def test_a_month_that_is_over_is_shown_until_its_freeze(market, clerk):
+    march = Period.objects.get(month=MONTH)
+    march.move_to("grace", grace_until=CLOSING)
+    assert previewing.open_periods(CLOSING) == [march]
+    assert "You would receive" in clerk.get(PREVIEW).text
+    clearing.step(march, now=CLOSING)
+    assert previewing.open_periods(CLOSING) == []
+
+
+def test_it_is_that_too_where_a_rate_is_missing(market):
+    FxRate.objects.all().delete()
+    assert previews() == documents()
+    assert "CHF" not in {currency for *_, currency in previews()}
 
 
 def test_a_stray_credit_is_not_in_it(market, seller, buyer):
@@ -136,7 +203,7 @@ def test_each_line_leads_to_the_cdrs_that_make_it(market, clerk):
         total = sum(D(cell[14]) for cell in cells)
         assert round(total, 2) - D("0.01") <= D(net) <= round(total, 2) + D("0.01")
         sums[currency] += D(net)
-    assert sums["EUR"] == previews()["NL-CPO", "EUR"][0]
+    assert sums["EUR"] == previews()["NL-CPO", "self_billing_invoice", "EUR"][0][0]
 
 
 def test_both_sides_are_told_who_pays(market, clerk, payer):

@@ -9,6 +9,7 @@ from cdrs.periods import period_for
 from parties import clientinfo
 from parties.models import Party, Platform, Role, User
 from settlement import onboarding
+from settlement.models import FxRate
 
 MONTH = dt.date(2024, 3, 1)
 CLOSING = dt.datetime(2024, 4, 6, 9, 0, tzinfo=dt.UTC)
@@ -94,6 +95,12 @@ def credit(original: Cdr, **facts: object) -> Cdr:
         month=original.month,
         **{"country": original.country, "credit_of": original, **facts},
     )
+
+
+def rate(base: str, quote: str, *days: dt.date, value: str = "1.05") -> None:
+    """Store what one currency is in another on some days; else on the day of closing."""
+    for day in days or (CLOSING.date(),):
+        FxRate.objects.create(on=day, base=base, quote=quote, rate=Decimal(value))
 
 
 def release(held: CdrQuerySet, now: dt.datetime) -> int:

@@ -14,7 +14,9 @@ from cdrs import judging
 from cdrs.models import Cdr, Verdict
 from parties.models import User
 from settlement import clearing
-from settlement.models import Agreement, LegalEntity, TaxRegistration, VatRule
+from settlement.models import Agreement, Document, LegalEntity, TaxRegistration, VatRule
+from settlement.paydays import bank_days_after
+from settlement.regimes import regime_of
 from tests import objects
 from tests.settlement import factory
 from tests.settlement.factory import CLOSING, MONTH
@@ -45,6 +47,50 @@ def test_one_in_the_currency_beats_one_in_any() -> None:
     dollars = amend(seller, currency="USD")
     assert Agreement.objects.of(seller, "cpo", "USD", LATER) == dollars
     assert Agreement.objects.of(seller, "cpo", "EUR", LATER).currency == ""
+
+
+def test_documents_are_due_as_agreed_on_the_day_they_are_issued() -> None:
+    seller, sure, payer, quick = (
+        *(factory.cpo(), factory.cpo("BE-CPO")),
+        *(factory.emsp(), factory.emsp("FR-FST")),
+    )
+    amend(seller, due_days=20, payout_days=6, fee_monthly=1)
+    amend(sure, guarantee=True)
+    amend(quick, kind="emsp", due_days=7, fee_monthly=1)
+    amend(quick, kind="emsp", begins=dt.date(2024, 4, 7), due_days=1)  # a day too late
+    for buyer in (payer, quick):
+        factory.cdr(seller, buyer)
+    factory.cdr(sure, payer)
+    clearing.close(MONTH, now=CLOSING)
+    due = {
+        (paper.party.party_id, paper.kind): paper.due_on - paper.issued_on
+        for paper in Document.objects.exclude(party=sure).select_related("party")
+    }
+    assert {key: days.days for key, days in due.items()} == {
+        ("ABC", "self_billing_invoice"): 20 + 11,  # six bank days from a Friday, over 1 May
+        ("ABC", "fee_invoice"): 20,
+        ("EMP", "emsp_invoice"): 14,
+        ("FST", "emsp_invoice"): 7,
+        ("FST", "fee_invoice"): 7,
+    }
+    assert Document.objects.get(party=sure).due_on == dt.date(2024, 4, 20)
+
+
+@pytest.mark.parametrize(
+    ("day", "count", "expected"),
+    [
+        ((2026, 12, 24), 1, (2026, 12, 28)),  # Christmas, then a weekend
+        ((2026, 4, 2), 1, (2026, 4, 7)),  # Easter
+        ((2027, 3, 25), 2, (2027, 3, 31)),
+        ((2026, 4, 30), 1, (2026, 5, 4)),
+        ((2026, 11, 28), 0, (2026, 11, 28)),
+        ((2026, 11, 28), 3, (2026, 12, 2)),
+    ],
+)
+def test_bank_days_leave_weekends_and_holidays_out(
+    day: tuple[int, int, int], count: int, expected: tuple[int, int, int]
+) -> None:
+    assert bank_days_after(dt.date(*day), count) == dt.date(*expected)
 
 
 def test_versions_never_overlap() -> None:
@@ -161,6 +207,28 @@ def test_the_country_of_the_supply_can_have_a_rule_of_its_own() -> None:
 def test_a_company_has_the_regime_of_its_country_unless_told(country: str, regime: str) -> None:
     assert LegalEntity(country=country).document_regime == regime
     assert LegalEntity(country=country, regime="CA_GST").document_regime == "CA_GST"
+
+
+@pytest.mark.parametrize(
+    ("company", "channel", "categories", "regime"),
+    [
+        ({"country": "FR"}, "pdf_ok", {"S"}, "eu_vat"),
+        ({"country": "FR"}, "peppol_required", {"AE", "S"}, "eu_vat"),
+        ({"country": "FR"}, "clearance_required", {"S"}, "pro_forma"),
+        ({"country": "FR", "regime": "OTHER"}, "pdf_ok", {"O"}, "pro_forma"),
+        ({"country": "FR"}, "pdf_ok", {"O"}, "us_statement"),
+        ({"country": "US"}, "pdf_ok", {"O"}, "us_statement"),
+        ({"country": "US"}, "pdf_ok", {"S"}, "pro_forma"),
+        ({"country": "GB"}, "pdf_ok", {"O"}, "us_statement"),
+        ({"country": "GB"}, "pdf_ok", {"S"}, "pro_forma"),
+        ({"country": "VE", "regime": "LATAM_PROFORMA"}, "pdf_ok", {"O"}, "pro_forma"),
+        ({"country": "JP"}, "pdf_ok", {"O"}, "us_statement"),
+    ],
+)
+def test_the_regime_of_a_document_comes_from_company_channel_and_categories(
+    company: dict[str, str], channel: str, categories: set[str], regime: str
+) -> None:
+    assert regime_of(LegalEntity(**company), channel, categories) == regime
 
 
 def test_tax_registrations_of_a_country_never_overlap() -> None:

@@ -102,7 +102,7 @@ def test_a_self_billing_invoice_says_what_the_law_asks() -> None:
         "XX-OCN",
     )
     assert (said["period_start"], said["period_end"]) == ("2024-03-01", "2024-03-31")
-    assert (said["issued_on"], said["due_on"]) == ("2024-04-06", "2024-04-27")
+    assert (said["issued_on"], said["due_on"]) == ("2024-04-06", "2024-04-24")
     assert said["payment"]["direction"] == "payable_to_supplier"
     assert said["payment"]["iban"] == LegalEntity.objects.get(party__party_id="ABC").iban
     statement = document("FR-EMP").snapshot

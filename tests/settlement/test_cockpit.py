@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from cdrs.models import Cdr, Period
 from parties.models import User
@@ -139,8 +140,18 @@ def test_what_would_stand_in_the_way_is_checked_before_the_documents(
     Agreement.objects.filter(kind="emsp").update(valid_to=MONTH)
     Period.objects.create(month=dt.date(2024, 2, 1))
     factory.cdr(*_ends(), state="held")
-    assert list(found().values()) == ["2024-02", "1", "the hub, FR*ABC", "NL*AAA", "DE*EMP"]
+    assert list(found().values()) == ["2024-02", "1", "the hub, FR*ABC", "NL*AAA", "DE*EMP", ""]
     assert page(finance, period).count("✗") == 5
+
+
+def test_a_rate_is_missing_where_vat_has_to_be_told_in_another_currency(
+    finance: Client, period: Period
+) -> None:
+    seller = Cdr.objects.filter(owner__party_id="AAA").first().owner
+    factory.cdr(seller, factory.emsp("FR-EMP"), currency="CHF")
+    assert "no exchange rate from CHF to EUR" in page(finance, period)
+    factory.rate("CHF", "EUR", timezone.localdate())
+    assert "no exchange rate" not in page(finance, period)
 
 
 def test_every_currency_ties_out_from_the_cdrs_to_both_sides(

@@ -8,7 +8,7 @@ import pytest
 from cdrs.models import Cdr, Period
 from settlement import aggregating, clearing
 from settlement.invariants import breaches
-from settlement.models import Agreement, Cell, StatementLine, VatRule
+from settlement.models import Agreement, Cell, Receivable, StatementLine, VatRule
 from settlement.verify import differences
 from tests import objects
 from tests.settlement import factory
@@ -86,6 +86,19 @@ def test_it_becomes_a_credit_note_on_both_sides_taxed_as_of_its_month() -> None:
     ]
     assert differences(april) == []
     assert breaches() == []
+
+
+def test_a_credit_note_settles_first_what_it_takes_back_from() -> None:
+    seller, payer = factory.cpo(), factory.emsp()
+    factory.cdr(seller, payer, "70.0000", month=MONTH.replace(month=2))
+    original = factory.cdrs(2, seller, payer, "30.0000")[0]
+    clearing.close(MONTH.replace(month=2), now=CLOSING)
+    march = clearing.close(MONTH, now=CLOSING)
+    factory.credit(original, settled_in=APRIL)
+    clearing.close(APRIL, now=NEXT)
+    rows = Receivable.objects.order_by("document__period__month")
+    assert [row.settled.open for row in rows] == [D(70), D(30)]
+    assert rows[1].document.period == march
 
 
 def test_fees_are_invoiced_beside() -> None:

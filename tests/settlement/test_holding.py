@@ -106,9 +106,12 @@ def test_what_a_rule_holds_stays_held_whatever_we_configure() -> None:
     assert codes(held) == {"legal_entity_missing", "energy_too_high"}
 
 
-def test_a_held_cdr_of_a_month_still_open_waits_for_its_own_month() -> None:
+@pytest.mark.parametrize("over", [False, True])
+def test_a_held_cdr_of_a_month_not_frozen_yet_waits_for_its_own_month(over: bool) -> None:
     seller, payer = factory.cpo(), factory.emsp()
-    Period.objects.create(month=MONTH)
+    march = Period.objects.create(month=MONTH)
+    if over:
+        march.move_to("grace", grace_until=NEXT)
     held = factory.cdr(seller, payer, state="held")
     Finding.objects.create(cdr=held, code="vat_rule_missing", severity="hold", text="...")
     close(APRIL, NEXT)

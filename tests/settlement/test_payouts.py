@@ -29,7 +29,7 @@ from tests.settlement.money import Booking
 
 pytestmark = pytest.mark.django_db
 D = Decimal
-DUE = dt.date(2024, 4, 27)  # the documents are of 6 April, and CPOs are paid 21 days later
+DUE = dt.date(2024, 4, 24)  # documents are of 6 April; CPOs are paid 14 and 3 bank days later
 
 
 def agreed(**more: object) -> None:

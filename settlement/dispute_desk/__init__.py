@@ -1,0 +1,1 @@
+"""The dispute desk of the hub's staff, in the admin site."""
