@@ -31,12 +31,12 @@ from tests.settlement.factory import MONTH
 
 pytestmark = pytest.mark.django_db
 OURS = {"no_object_is_from_the_future", "disputes_go_on"}  # here the clock is the test's
-CDRS = 6
-DEEDS = 24
+CDRS = 10
+DEEDS = 40
 
 
 class Play:
-    """Two parties with six CDRs, three of which are billed, and two of the hub's staff."""
+    """Two parties with ten CDRs, half of which are billed, and two of the hub's staff."""
 
     def __init__(self, seed: int) -> None:
         self.at = Random(seed)  # noqa: S311
@@ -44,14 +44,15 @@ class Play:
         self.cpo, self.emsp = factory.cpo("NL-CPO"), factory.emsp()
         self.cdrs = [self._charge(number) for number in range(CDRS // 2)]
         self._close()
-        self.now += dt.timedelta(days=1)
+        self.now += dt.timedelta(days=9)
         self.cdrs += [self._charge(number) for number in range(CDRS // 2, CDRS)]
         self.judges = [staff("first"), staff("second")]
 
     def go_on(self) -> None:
         """Do one thing, as chance has it, and look whether all is well."""
-        deeds = [self._claims, self._answers, self._answers, self._sends, self._waits]
-        self.at.choice([*deeds, *deeds, self._close])()
+        deeds = {self._claims: 8, self._answers: 12, self._sends: 4, self._waits: 6, self._close: 1}
+        [deed] = self.at.choices(list(deeds), list(deeds.values()))
+        deed()
         connection.check_constraints()
         assert [list(found()) for found in CHECKS if found.__name__ not in OURS] == [[]] * 3
 
@@ -80,9 +81,10 @@ class Play:
 
     def _claims(self) -> None:
         at = self.at
-        chosen = at.sample(self.cdrs, at.choice([1, 1, 2]))
+        half = at.choice([self.cdrs[: CDRS // 2], self.cdrs[CDRS // 2 :]])
+        chosen = at.sample(half, at.choice([1, 1, 2]))
         by = self.cpo if at.random() < 0.2 else self.emsp
-        asked = {"ask": at.choice(["full", "full", "explanation"])}
+        asked = {"ask": at.choice(["full", "full", "full", "explanation"])}
         if at.random() < 0.5:
             asked = {"amount": f"{at.uniform(0.0001, 9):.4f}"}
         self._try(lambda: claim(chosen, by, now=self.now, **asked))
@@ -108,10 +110,10 @@ class Play:
             "none": lambda: ruling.rule(dispute, "none", None, "So.", judge, self.now),
         }
         usual = {
-            "open": ["accept", "reject", "counter", "counter"],
+            "open": ["accept", "reject", "reject", "counter", "withdraw"],
             "countered": ["offer", "escalate"],
-            "rejected": ["escalate", "escalate", "accept"],
-            "escalated": ["full", "partial", "none"],
+            "rejected": ["escalate", "escalate", "accept", "withdraw"],
+            "escalated": ["full", "partial", "none", "none"],
         }.get(dispute.state)
         return {name: acts[name] for name in usual} if usual else acts
 
@@ -127,7 +129,7 @@ class Play:
                 take(self.cpo, body | fresh, self.now)
 
     def _waits(self, hours: int = 0) -> None:
-        self.now += dt.timedelta(hours=hours or self.at.choice([1, 30, 150]))
+        self.now += dt.timedelta(hours=hours or self.at.choice([1, 1, 30, 150]))
         timers.look_after(self.now)
         effects.watch(self.now)
 
