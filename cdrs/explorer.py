@@ -196,6 +196,12 @@ def credits_of(cdr: Cdr) -> CdrQuerySet:
     return _standing_credits().filter(credit_of=cdr)
 
 
+def credited(ids: Sequence[int]) -> set[int]:
+    """Return those of some CDRs that a credit takes back."""
+    rows = _standing_credits().filter(credit_of__in=ids)
+    return {key for key in rows.values_list("credit_of", flat=True) if key}
+
+
 def _standing_credits() -> CdrQuerySet:
     return Cdr.objects.exclude(state=Cdr.State.DISCARDED)
 

@@ -30,6 +30,7 @@ BEARS_ON = {
     Reason.DUPLICATE: About.DUPLICATE,
     Reason.OVERLAPPING: About.DUPLICATE,
 }
+MOST_BEGUN = 20  # drafts of a person
 KEPT = dt.timedelta(days=14)  # as long as nobody goes on with it
 
 
@@ -52,6 +53,8 @@ def choose(
     Other CDRs than before make another amount.
     """
     Draft.objects.filter(party=party, opened=None, updated_at__lt=now - KEPT).delete()
+    begun = Draft.objects.filter(party=party, person=person, about=None, opened=None)
+    Draft.objects.filter(pk__in=list(begun.values_list("pk", flat=True)[MOST_BEGUN:])).delete()
     draft = draft or Draft(party=party, person=person)
     chosen = [cdr.pk for cdr in cdrs]
     if draft.cdrs != chosen:

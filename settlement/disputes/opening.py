@@ -9,20 +9,18 @@ from django.db.models import Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from cdrs import explorer
 from cdrs.models import Cdr, Period
 from hub.money import FOUR, ZERO
 from parties.models import Party, User
 from settlement import holding, statements
-from settlement.disputes import answering, deadlines, evidence, sharing, telling
+from settlement.disputes import answering, claimable, deadlines, evidence, sharing, telling
 from settlement.disputes.evidence import Upload
 from settlement.disputes.moving import CannotDispute, Kind, note, said
-from settlement.models import Agreement, CloseRun, Dispute, DisputeCdr
+from settlement.models import Agreement, Dispute, DisputeCdr
 from settlement.models.disputes import Ask, Effect, Reason
 
 MOST = 500  # CDRs of one dispute
 NUMBER_LOCK = 0x4450  # of pg_advisory_xact_lock: one dispute after the other takes its number
-AFTER_ANOTHER = dt.timedelta(days=14)  # to dispute what the other side has disputed until now
 
 
 @transaction.atomic
@@ -89,28 +87,16 @@ def foreseen(
 
 def problems(claimant: Party, cdrs: Sequence[Cdr], now: dt.datetime) -> dict[int, str]:
     """Say of each CDR why it cannot be in one dispute with the first; those that can have none."""
-    first: Cdr | None = None
-    found = {}
+    found: dict[int, str] = {}
+    sides: dict[tuple[bool, str], list[Cdr]] = {}
     for cdr in cdrs:
-        draft = Dispute(claimant=claimant, by_cpo=claimant.pk == cdr.owner_id, ask=Ask.CORRECTED)
-        draft.currency = cdr.currency
-        problem = _problem(draft, cdr, now) or (_apart(first, cdr) if first else "")
-        if problem:
-            found[cdr.pk] = problem
-        else:
-            first = first or cdr
-    return found
-
-
-def _apart(first: Cdr, cdr: Cdr) -> str:
-    """Say why a CDR does not go into one dispute with another; empty if it does."""
-    if (first.owner_id, first.emsp_id) != (cdr.owner_id, cdr.emsp_id):
-        return _("it is of another partner than the first: open a dispute of its own")
-    if first.currency != cdr.currency:
-        return _("it is in another currency than the first: open a dispute of its own")
-    if _can_leave(first) != _can_leave(cdr):
-        return _("of it and the first, one is billed already: open a dispute of its own")
-    return ""
+        sides.setdefault((claimant.pk == cdr.owner_id, cdr.currency), []).append(cdr)
+    for (by_cpo, currency), chosen in sides.items():
+        draft = Dispute(claimant=claimant, by_cpo=by_cpo, ask=Ask.CORRECTED, currency=currency)
+        found |= claimable.obstacles(draft, chosen, now)
+    free = [cdr for cdr in cdrs if cdr.pk not in found]
+    told = ((cdr.pk, claimable.apart(free[0], cdr)) for cdr in free)
+    return found | {key: problem for key, problem in told if problem}
 
 
 def asked_by_price(cdrs: Sequence[Cdr], *, by_cpo: bool = False) -> Decimal | None:
@@ -223,59 +209,12 @@ def _named(amount: Decimal | None) -> Decimal:
 
 
 def _check(dispute: Dispute, cdrs: Sequence[Cdr], now: dt.datetime) -> None:
+    wrong = claimable.obstacles(dispute, cdrs, now)
     for cdr in cdrs:
         if not dispute.by_cpo and not (cdr.complete or cdr.state == Cdr.State.ACCEPTED):
             raise CannotDispute(_("One of these CDRs does not exist."))
-        if problem := _problem(dispute, cdr, now):
+        if problem := wrong.get(cdr.pk):
             raise CannotDispute(_("CDR %(id)s: %(problem)s") % {"id": cdr.uid, "problem": problem})
-
-
-def _problem(dispute: Dispute, cdr: Cdr, now: dt.datetime) -> str:
-    """Say why a CDR cannot be disputed; empty if it can."""
-    if cdr.credit or cdr.total_excl_vat < 0:
-        return _("it is a credit: dispute the CDR that replaces what it takes back")
-    if cdr.state == Cdr.State.DISCARDED:
-        return _("it was discarded, and is not billed")
-    if explorer.credits_of(cdr).exists():
-        return _("it is credited already")
-    if earlier := _earlier(dispute, cdr):
-        return _("it was disputed before, in %s") % earlier.reference
-    if dispute.ask != Ask.EXPLANATION and (other := _others(cdr)):
-        return _("it is in dispute already, in %s") % other.reference
-    return "" if _in_time(dispute, cdr, now) else _("it was billed too long ago")
-
-
-def _earlier(dispute: Dispute, cdr: Cdr) -> Dispute | None:
-    """Return the claimant's dispute that stands in the way: one at a time, and one for money."""
-    own = Dispute.objects.filter(items__cdr=cdr, claimant=dispute.claimant)
-    asked_for_money = ~Q(ask=Ask.EXPLANATION)
-    still = Q(items__cdr=cdr, items__open=True)
-    return own.filter(still | asked_for_money if dispute.ask != Ask.EXPLANATION else still).first()
-
-
-def _others(cdr: Cdr) -> Dispute | None:
-    money = Dispute.objects.exclude(effect=Effect.NONE)
-    return money.filter(items__cdr=cdr, items__open=True).first()
-
-
-def _in_time(dispute: Dispute, cdr: Cdr, now: dt.datetime) -> bool:
-    """Tell whether it is not too late: what was billed is disputed within the agreement's days.
-
-    What the other side has disputed until lately can be disputed a while longer.
-    """
-    run = CloseRun.objects.filter(period=cdr.period).first() if cdr.period else None
-    if run is None or cdr.period is None or cdr.period.state in _UNBILLED:
-        return True
-    kind = Agreement.Kind.CPO if dispute.by_cpo else Agreement.Kind.EMSP
-    terms = deadlines.agreed(dispute.claimant, kind, dispute.currency, now)
-    if timezone.localdate(now) <= run.issued_on + dt.timedelta(days=terms.claim_days):
-        return True
-    ended = Dispute.objects.filter(items__cdr=cdr, respondent=dispute.claimant)
-    last = ended.aggregate(last=Max("ended_at"))["last"]
-    return last is not None and now <= last + AFTER_ANOTHER
-
-
-_UNBILLED = (*Period.THAWED, Period.State.FROZEN, Period.State.STATEMENT)
 
 
 # What it does
@@ -285,16 +224,12 @@ def _effect(dispute: Dispute, cdrs: Sequence[Cdr]) -> str:
     """Say what becomes of the money: one thing for all CDRs."""
     if dispute.ask == Ask.EXPLANATION:
         return Effect.NONE
-    found = {Effect.HOLD if _can_leave(cdr) else Effect.CREDIT_NOTE for cdr in cdrs}
+    found = {Effect.HOLD if claimable.can_leave(cdr) else Effect.CREDIT_NOTE for cdr in cdrs}
     if len(found) > 1:
         raise CannotDispute(
             _("Some of these CDRs are billed already, others are not: open two disputes.")
         )
     return found.pop()
-
-
-def _can_leave(cdr: Cdr) -> bool:
-    return cdr.period is None or cdr.period.thawed or cdr.period.state == Period.State.STATEMENT
 
 
 def _hold(dispute: Dispute, cdrs: Sequence[Cdr], now: dt.datetime) -> None:

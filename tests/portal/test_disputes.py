@@ -156,6 +156,16 @@ def test_many_by_a_list_with_what_is_wrong_in_each_row(payer, seller, buyer, cdr
     assert answer.status_code == 422
 
 
+def test_many_take_as_many_queries_as_few(payer, seller, buyer):
+    few, many = factory.cdrs(2, seller, buyer), factory.cdrs(40, seller, buyer)
+    counted = []
+    for cdrs in (few, many):
+        with CaptureQueriesContext(connection) as told:
+            payer.get(f"{BUYER}new/", {"cdr": [cdr.pk for cdr in cdrs]})
+        counted.append(len(told))
+    assert counted[0] == counted[1]
+
+
 def test_what_is_not_ones_own_is_not_chosen(payer, buyer):
     foreign = factory.cdr(factory.cpo("SE-STR"), factory.emsp("FR-MSP"), uid="FOREIGN")
     answer = payer.get(f"{BUYER}new/?cdr={foreign.pk}&cdr=x&cdr={'9' * 30}")

@@ -8,7 +8,7 @@ import pytest
 from parties.models import Access, Letter, TrailEntry
 from parties.people.deeds import deed_in_words
 from settlement import clearing
-from settlement.disputes import answering, deadlines, opening, ruling, timers
+from settlement.disputes import answering, claimable, deadlines, ruling, timers
 from settlement.disputes.moving import CannotDispute
 from settlement.models import Agreement, Dispute, DisputeEvent
 from settlement.tasks import look_after_disputes
@@ -240,7 +240,7 @@ def test_what_was_billed_long_ago_is_not_disputed_unless_the_other_side_just_did
     dispute = claim(cdr, by=cdr.owner, amount="1", now=days_60)
     answering.withdraw(dispute, cdr.owner, None, days_60)
     with pytest.raises(CannotDispute, match="too long ago"):
-        claim(cdr, now=days_61 + opening.AFTER_ANOTHER)
+        claim(cdr, now=days_61 + claimable.AFTER_ANOTHER)
     assert claim(cdr, now=days_61).effect == "credit_note"
 
 
