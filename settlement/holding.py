@@ -16,7 +16,7 @@ from parties.models import Party
 from settlement import accounting
 from settlement.calendar import last_day
 from settlement.models import LegalEntity, SelfBillingAgreement, VatRule
-from settlement.models.agreements import in_force
+from settlement.models.validity import in_force
 
 ENTITY_MISSING = "legal_entity_missing"
 AGREEMENT_MISSING = "self_billing_agreement_missing"

@@ -22,8 +22,8 @@ from settlement.models import (
     SelfBillingAgreement,
     Series,
 )
-from settlement.models.agreements import in_force
 from settlement.models.documents import NO_HASH, Kind
+from settlement.models.validity import in_force
 from settlement.snapshot import Bill, Line
 
 __all__ = ["CannotIssue", "issue", "issue_month"]

@@ -15,7 +15,8 @@ from hub.money import ZERO
 from parties.models import Party
 from settlement.holding import RATE_MISSING, Terms, Trade
 from settlement.models import Agreement, DocumentLine, LegalEntity, SelfBillingAgreement
-from settlement.models.agreements import ANY, in_force
+from settlement.models.companies import ANY
+from settlement.models.validity import in_force
 
 ISSUED = (Period.State.ISSUED, Period.State.SETTLING, Period.State.CLOSED)
 SHOWN = 10

@@ -6,7 +6,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.utils.timezone
 import hub.fields
-import settlement.models.agreements
+import settlement.models.validity
 from django.contrib.postgres.operations import BtreeGistExtension
 from django.db import migrations, models
 
@@ -224,7 +224,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'VAT rule',
                 'verbose_name_plural': 'VAT rules',
                 'ordering': ['supplier_country', 'customer_country', 'valid_from'],
-                'constraints': [django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('supplier_country', '='), ('customer_country', '='), (settlement.models.agreements.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_vat_rule_at_a_time'), models.CheckConstraint(condition=models.Q(('customer_country__regex', '^([A-Z]{2}|\\*)$'), ('supplier_country__regex', '^([A-Z]{2}|\\*)$')), name='vat_rule_countries_known'), models.CheckConstraint(condition=models.Q(models.Q(('category', 'S'), ('rate__gt', 0)), models.Q(('category__in', ['AE', 'Z', 'E', 'O', 'G']), ('rate', 0)), _connector='OR'), name='vat_rate_fits_its_category'), models.CheckConstraint(condition=models.Q(('valid_to', None), ('valid_to__gt', models.F('valid_from')), _connector='OR'), name='vat_rule_not_empty')],
+                'constraints': [django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('supplier_country', '='), ('customer_country', '='), (settlement.models.validity.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_vat_rule_at_a_time'), models.CheckConstraint(condition=models.Q(('customer_country__regex', '^([A-Z]{2}|\\*)$'), ('supplier_country__regex', '^([A-Z]{2}|\\*)$')), name='vat_rule_countries_known'), models.CheckConstraint(condition=models.Q(models.Q(('category', 'S'), ('rate__gt', 0)), models.Q(('category__in', ['AE', 'Z', 'E', 'O', 'G']), ('rate', 0)), _connector='OR'), name='vat_rate_fits_its_category'), models.CheckConstraint(condition=models.Q(('valid_to', None), ('valid_to__gt', models.F('valid_from')), _connector='OR'), name='vat_rule_not_empty')],
             },
         ),
         migrations.AddIndex(
@@ -281,7 +281,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='selfbillingagreement',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('supplier', '='), (settlement.models.agreements.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_self_billing_agreement_at_a_time'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('supplier', '='), (settlement.models.validity.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_self_billing_agreement_at_a_time'),
         ),
         migrations.AddConstraint(
             model_name='selfbillingagreement',

@@ -7,6 +7,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.utils.timezone
 import settlement.models.agreements
+import settlement.models.validity
 from django.conf import settings
 from django.db import migrations, models
 
@@ -239,7 +240,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='vatrule',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('supplier_country', '='), ('customer_country', '='), ('supply_country', '='), ('dealer', '='), (settlement.models.agreements.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_vat_rule_at_a_time'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('supplier_country', '='), ('customer_country', '='), ('supply_country', '='), ('dealer', '='), (settlement.models.validity.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_vat_rule_at_a_time'),
         ),
         migrations.AddConstraint(
             model_name='vatrule',
@@ -297,7 +298,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='agreement',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('party', '='), ('kind', '='), ('currency', '='), (settlement.models.agreements.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_agreement_at_a_time'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('party', '='), ('kind', '='), ('currency', '='), (settlement.models.validity.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_agreement_at_a_time'),
         ),
         migrations.AddConstraint(
             model_name='agreement',
@@ -357,7 +358,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='taxregistration',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('entity', '='), ('country', '='), (settlement.models.agreements.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_tax_registration_at_a_time'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('entity', '='), ('country', '='), (settlement.models.validity.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_tax_registration_at_a_time'),
         ),
         migrations.AddConstraint(
             model_name='taxregistration',

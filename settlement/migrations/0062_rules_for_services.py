@@ -2,7 +2,7 @@
 
 import django.contrib.postgres.constraints
 import django.contrib.postgres.fields.ranges
-import settlement.models.agreements
+import settlement.models.validity
 from django.db import migrations, models
 
 
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='vatrule',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('supplier_country', '='), ('customer_country', '='), ('supply_country', '='), ('dealer', '='), ('subject', '='), (settlement.models.agreements.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_vat_rule_at_a_time'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('supplier_country', '='), ('customer_country', '='), ('supply_country', '='), ('dealer', '='), ('subject', '='), (settlement.models.validity.DateRange('valid_from', 'valid_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='one_vat_rule_at_a_time'),
         ),
         migrations.AddConstraint(
             model_name='vatrule',

@@ -1,15 +1,10 @@
 """The nouns of the clearing house."""
 
-from settlement.models.agreements import (
-    Agreement,
-    LegalEntity,
-    SelfBillingAgreement,
-    TaxRegistration,
-    VatRule,
-)
+from settlement.models.agreements import Agreement, SelfBillingAgreement
 from settlement.models.banking import BankAccount, BankLine, BankStatement
 from settlement.models.cells import Cell
 from settlement.models.closing import CloseRun
+from settlement.models.companies import LegalEntity, TaxRegistration
 from settlement.models.disputes import (
     Dispute,
     DisputeCdr,
@@ -41,6 +36,7 @@ from settlement.models.receivables import (
     WriteOff,
 )
 from settlement.models.statements import Objection, Statement, StatementLine
+from settlement.models.vat import VatRule
 
 __all__ = [
     "Account",

@@ -14,9 +14,10 @@ from cdrs.models import Period
 from hub.fields import ExactJSONField
 from hub.money import minor_unit
 from parties.models import Party
-from settlement.models.agreements import LegalEntity, VatRule
 from settlement.models.cells import Cell
+from settlement.models.companies import LegalEntity
 from settlement.models.fees import Fee
+from settlement.models.vat import VatRule
 
 
 class Kind(models.TextChoices):
