@@ -60,10 +60,7 @@ class FilterForm(forms.Form):
 
     def __init__(self, data: Any, party: Party, side: Side) -> None:
         super().__init__(data)
-        self._partners = {
-            f"{other.country_code}-{other.party_id}": other
-            for other in explorer.partners(party, side)
-        }
+        self._partners = {other.address.code: other for other in explorer.partners(party, side)}
         named = [(code, f"{code} {other.name}") for code, other in self._partners.items()]
         self.fields["partner"].choices = _any(named)  # type: ignore[attr-defined]
 

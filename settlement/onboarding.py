@@ -55,7 +55,7 @@ def equip(party: Party, currency: str = "EUR") -> None:
     agree(party)
     accounts.seed(party, currency)
     accounts.seed(None, currency)
-    code = f"{party.country_code}-{party.party_id}".lower()
+    code = party.address.code.lower()
     BillingContact.objects.get_or_create(party=party, email=f"billing@{code}.example")
 
 

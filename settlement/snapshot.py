@@ -198,7 +198,7 @@ def code_of(party: Party | None) -> str:
     """Write a party as CC-PID; nobody is the hub."""
     if party is None:
         return f"{settings.HUB_COUNTRY_CODE}-{settings.HUB_PARTY_ID}"
-    return f"{party.country_code}-{party.party_id}"
+    return party.address.code
 
 
 def billed_cell(cell: Cell, counterparty: Party, kind: Kind, treatment: Treatment) -> Line:

@@ -21,7 +21,7 @@ from cdrs.telling import Status
 from parties.models import Role
 from parties.people import trail
 from parties.people.access import Area, May
-from parties.people.shell import Seat, code_of, page, show
+from parties.people.shell import Seat, page, show
 from settlement import statements
 from settlement.models import Statement, StatementLine
 
@@ -114,7 +114,7 @@ def _query(line: StatementLine, found: Statement, side: Side) -> str:
         "state": "accepted",
         "settled": str(found.period),
         "month": f"{line.supply_month:%Y-%m}",
-        "partner": code_of(line.counterparty),
+        "partner": line.counterparty.address.code,
         "currency": found.currency,
         "country": line.country,
         "kind": "supply" if line.kind == Kind.SUPPLY else "credit",

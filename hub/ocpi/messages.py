@@ -23,6 +23,11 @@ class Address:
     def __str__(self) -> str:
         return f"{self.country_code}*{self.party_id}"
 
+    @property
+    def code(self) -> str:
+        """Return it as paths and papers have it, such as NL-CPO."""
+        return f"{self.country_code}-{self.party_id}"
+
     @classmethod
     def of(cls, country_code: str, party_id: str) -> "Address":
         """Build the address in its canonical upper case."""

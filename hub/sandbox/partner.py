@@ -27,7 +27,7 @@ class Partner(Member):
     @property
     def prefix(self) -> str:
         """Return the first segment of the path under which it is served."""
-        return f"{self.address.country_code}-{self.address.party_id}".lower()
+        return self.address.code.lower()
 
     @contextmanager
     def served(self) -> Iterator["Partner"]:

@@ -14,7 +14,6 @@ from parties import keys
 from parties.models import Access, Invitation, Membership, Party, User
 from parties.people import letters, trail
 from parties.people.access import Area
-from parties.people.shell import code_of
 
 LIFE = timedelta(days=7)
 OPEN_MOST = 50  # invitations of a party at a time
@@ -65,7 +64,7 @@ def _write(invitation: Invitation, secret: str) -> None:
     names = {
         "inviter": by.email if by else _("The hub"),
         "party": party.name,
-        "code": code_of(party),
+        "code": party.address.code,
         "access": invitation.get_access_display(),
     }
     until = f"{invitation.expires_at:%Y-%m-%d %H:%M} UTC"
@@ -81,7 +80,7 @@ def _write(invitation: Invitation, secret: str) -> None:
         button=_("Accept the invitation"),
         path=reverse("portal_invitation", args=[secret]),
     )
-    letters.write(invitation.email, "invitation", content, code=code_of(party))
+    letters.write(invitation.email, "invitation", content, code=party.address.code)
 
 
 def found(secret: str) -> Invitation:

@@ -28,7 +28,6 @@ from parties.people.deeds import deed_in_words
 from parties.people.forms import AccessForm, EnlistForm, InviteForm
 from parties.people.shell import (
     Seat,
-    code_of,
     confirmed,
     gathered,
     is_protected,
@@ -53,7 +52,7 @@ def entrance(request: HttpRequest, person: User) -> HttpResponse:
 
 
 def _home_of(place: Membership) -> str:
-    return f"/app/{code_of(place.party)}/"
+    return f"/app/{place.party.address.code}/"
 
 
 @require_safe
@@ -220,13 +219,13 @@ def _enlisted(request: HttpRequest, found: Invitation) -> HttpResponse:
     get_adapter(request).login(request, person)
     record_authentication(request, person, method="password")
     trail.note_everywhere(person, "logged_in", request)
-    return HttpResponseRedirect(f"/app/{code_of(found.party)}/")
+    return HttpResponseRedirect(f"/app/{found.party.address.code}/")
 
 
 def _shown(
     request: HttpRequest, found: Invitation, *, status: int = 200, **context: object
 ) -> HttpResponse:
-    told = {"invitation": found, "code": code_of(found.party), **context}
+    told = {"invitation": found, "code": found.party.address.code, **context}
     return render(request, "portal/invitation.html", told, status=status)
 
 

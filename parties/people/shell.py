@@ -42,7 +42,7 @@ class Seat:
     @property
     def code(self) -> str:
         """Return the party as it stands in addresses."""
-        return code_of(self.party)
+        return self.party.address.code
 
     @property
     def sells(self) -> bool:
@@ -68,11 +68,6 @@ class Seat:
         return reverse(name, kwargs={"code": self.code, **arguments})
 
 
-def code_of(party: Party) -> str:
-    """Write a party as CC-PID."""
-    return f"{party.country_code}-{party.party_id}"
-
-
 def seat_of(person: User, code: str) -> Seat:
     """Return a person's place at a party; raises Http404 if they have none."""
     places = tuple(
@@ -81,7 +76,7 @@ def seat_of(person: User, code: str) -> Seat:
         )
     )
     for place in places:
-        if code_of(place.party) == code:
+        if place.party.address.code == code:
             roles = place.party.roles.order_by().values_list("role", flat=True)
             return Seat(person, place.party, Access(place.access), frozenset(roles), places)
     raise Http404

@@ -70,7 +70,7 @@ def letter(reminder: Reminder, to: list[str]) -> EmailMessage:
     party = receivable.party
     subject = _("[{hub}][{party}] Payment of {number} is late: {open} {currency}").format(
         hub=settings.HUB_NAME,
-        party=f"{party.country_code}-{party.party_id}",
+        party=party.address.code,
         number=receivable.document.number,
         open=context["open"],
         currency=receivable.currency,

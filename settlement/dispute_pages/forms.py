@@ -216,9 +216,7 @@ class FilterForm(forms.Form):
     def __init__(self, data: Any, party: Party, sides: Sequence[Side]) -> None:
         super().__init__(data)
         self.partners = {
-            f"{other.country_code}-{other.party_id}": other
-            for side in sides
-            for other in explorer.partners(party, side)
+            other.address.code: other for side in sides for other in explorer.partners(party, side)
         }
         named = sorted((code, f"{code} {other.name}") for code, other in self.partners.items())
         self.fields["partner"].choices = [("", _("Any")), *named]  # type: ignore[attr-defined]

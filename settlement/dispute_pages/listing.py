@@ -14,7 +14,7 @@ from cdrs.pages import sides_of
 from parties.models import Party
 from parties.people import trail
 from parties.people.access import Area, May
-from parties.people.shell import Seat, code_of, page, show
+from parties.people.shell import Seat, page, show
 from settlement import exports
 from settlement.dispute_pages.forms import FilterForm
 from settlement.dispute_pages.words import status_of, until
@@ -146,7 +146,7 @@ def _cells(rows: Sequence[Any], party: Party) -> Iterator[tuple[Any, ...]]:
     for row in rows:
         role = "claimant" if row.claimant_id == party.pk else "respondent"
         yield (
-            *(row.reference, role, code_of(row.other(party)), row.cdrs, row.reason, row.ask),
+            *(row.reference, role, row.other(party).address.code, row.cdrs, row.reason, row.ask),
             *(row.currency, row.total, row.asked, row.offered, row.granted, row.effect, row.state),
             *(row.due_at, row.opened_at, row.last, row.ended_at),
         )

@@ -77,7 +77,7 @@ def find(party: Party, rows: Sequence[Listed]) -> tuple[list[Cdr], list[str]]:
 
 
 def _cpo(cdr: Cdr) -> str:
-    return f"{cdr.owner.country_code}-{cdr.owner.party_id}"
+    return cdr.owner.address.code
 
 
 def _known(party: Party, uids: set[str]) -> dict[str, list[Cdr]]:

@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from parties.models import Access, Membership, Party, User
 from parties.people import letters, trail
 from parties.people.access import Area
-from parties.people.shell import code_of
 from settlement.disputes.moving import State, money
 from settlement.models import BillingContact, Dispute
 from settlement.models.disputes import Ask, Effect
@@ -21,7 +20,7 @@ READERS = (Access.FINANCE, Access.OPERATIONS)
 
 def path(dispute: Dispute, party: Party) -> str:
     """Return the address of a dispute's page for a party, on this hub."""
-    return f"/app/{code_of(party)}/disputes/{dispute.reference}/"
+    return f"/app/{party.address.code}/disputes/{dispute.reference}/"
 
 
 # Sentences
@@ -226,7 +225,7 @@ def _write(
             with translation.override(language):
                 content = _content(dispute, party, mail(party))
             letters.write(
-                email, f"dispute_{about}", content, language=language, code=code_of(party)
+                email, f"dispute_{about}", content, language=language, code=party.address.code
             )
 
 

@@ -54,7 +54,7 @@ def _person(email: str, party: str, access: str | None, password: str) -> Mappin
     address = joining.address_of(country_code, party_id)
     if not access:
         raise granting.CannotGrant(f"say which --access ({', '.join(Access.values)})")
-    code = f"{address.country_code}-{address.party_id}"
+    code = address.code
     person, password = granting.grant(
         email, address.country_code, address.party_id, access, password
     )
