@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import OperationalError, connection
 from django.db.models import Count
+from django.utils import timezone
 from psycopg.conninfo import make_conninfo
 
 from cdrs.models import Cdr, Period
@@ -25,7 +26,7 @@ from settlement.invariants import breaches
 from settlement.models import CloseRun, Document, DocumentFile, Series
 from settlement.verify import differences
 from tests.settlement import factory
-from tests.settlement.factory import MONTH
+from tests.settlement.factory import CLOSING, MONTH
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -150,6 +151,7 @@ def test_a_close_killed_by_signal_9_is_finished_by_two_at_once(
         seller = seller or factory.cpo(f"FR-A{number:02}")
         for payer in payers:
             factory.cdrs(20, seller, payer, "0.3350", currency=currency)
+    factory.rate("JPY", "EUR", CLOSING.date(), timezone.localdate(), value="0.0061")
     expected = clearing.preview(MONTH, now=clearing.closable_from(MONTH))
     pdfs = DocumentFile.objects.filter(kind="pdf")
     _killed_when(CloseRun.objects.exists)
