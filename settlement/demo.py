@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -26,7 +26,9 @@ from parties import invitations
 from parties.models import Access, Party, Platform, Role
 from parties.people import granting
 from settlement import clearing, joining, staff
-from settlement.models import Agreement, Document, DocumentFile
+from settlement.disputes import opening
+from settlement.models import Agreement, Dispute, Document, DocumentFile
+from settlement.models.disputes import Ask, Reason
 
 LOGIN = "finance@demo.example"
 SECONDS = 300.0  # for the longest call: a month of CDRs on a slow machine
@@ -59,7 +61,10 @@ def build() -> dict[str, Any]:
     for partner in partners:
         _connect(partner)
     _trade(month_of(timezone.now()))
-    _announce(_call("GET", "/partners"))
+    partners = _call("GET", "/partners")
+    logins = list(_logins(partners))
+    _contest(*(login.party for login in logins))
+    _announce(partners, logins)
     return _report(built=True)
 
 
@@ -130,13 +135,39 @@ def _known(partners: list[Partner]) -> int:
     return sum(_platform_of(address) is not None for address in addresses)
 
 
+# A dispute
+
+
+def _contest(cpo: Party, emsp: Party) -> None:
+    """Let an eMSP dispute a CDR, of this month if there are any, unless it does already."""
+    sold = Cdr.objects.filter(owner=cpo, emsp=emsp, state=Cdr.State.ACCEPTED)
+    cdr = sold.filter(credit_of=None, credited_by=None).order_by("-month", "pk").first()
+    if cdr is None or Dispute.objects.exists():
+        return
+    text = "The driver says that the charger stopped after two minutes, and went to another one."
+    claim = Reason.CHARGER_FAULT, Ask.FULL, None, text
+    opening.open_dispute(emsp, [cdr], *claim, None, timezone.now())
+
+
 # What is told about it
 
 
-def _announce(partners: list[Partner]) -> None:
+class Login(NamedTuple):
+    """Somebody who may look at the demo network: the party, and what to log in with."""
+
+    party: Party
+    email: str
+    password: str
+
+    @property
+    def portal(self) -> str:
+        """Return the party's place in the portal."""
+        return f"{settings.HUB_BASE_URL}/app/{self.party.address.code}/"
+
+
+def _announce(partners: list[Partner], logins: list[Login]) -> None:
     """Make the login and write down what to try next, for whoever starts the hub."""
     _, password = staff.grant(LOGIN, staff.ADMIN)
-    logins = list(_logins(partners))
     path = demo_file()
     draft = path.with_suffix(".draft")
     draft.touch(mode=0o600)
@@ -144,25 +175,30 @@ def _announce(partners: list[Partner]) -> None:
     os.replace(draft, path)
 
 
-def _logins(partners: list[Partner]) -> Iterator[tuple[str, str, str]]:
-    """Make an owner for one CPO and one eMSP: party, address and password of each."""
+def _logins(partners: list[Partner]) -> Iterator[Login]:
+    """Make an owner for one CPO and one eMSP."""
     for role in ("CPO", "EMSP"):
         partner = next(partner for partner in partners if partner["role"] == role)
-        country_code, party_id = partner["country_code"], partner["party_id"]
-        email = f"owner@{country_code}-{party_id}.demo.example".lower()
-        person, password = granting.grant(email, country_code, party_id, Access.OWNER)
-        yield f"{country_code}-{party_id}", person.email, password
+        party = Party.objects.get(
+            country_code=partner["country_code"], party_id=partner["party_id"]
+        )
+        email = f"owner@{party.address.code}.demo.example".lower()
+        address = party.address.country_code, party.address.party_id
+        person, password = granting.grant(email, *address, Access.OWNER)
+        yield Login(party, person.email, password)
 
 
-def _lines(
-    partners: list[Partner], password: str, logins: list[tuple[str, str, str]]
-) -> Iterator[str]:
+def _lines(partners: list[Partner], password: str, logins: list[Login]) -> Iterator[str]:
     base = settings.HUB_BASE_URL
     emsp = next(partner for partner in partners if partner["role"] == "EMSP")
     yield f"  developer hub   {base}/"
     yield f"  admin           {base}/admin/   {LOGIN} / {password}"
-    for code, email, secret in logins:
-        yield f"  portal {code:8} {base}/app/{code}/   {email} / {secret}"
+    for login in logins:
+        code = login.party.address.code
+        yield f"  portal {code:8} {login.portal}   {login.email} / {login.password}"
+    for dispute in Dispute.objects.order_by("pk")[:1]:
+        page = f"{logins[0].portal}disputes/{dispute.reference}/"
+        yield f"  a dispute       {page}   (the CPO's turn)"
     for file in DocumentFile.objects.filter(kind=DocumentFile.Kind.PDF).order_by("pk")[:1]:
         path = f"/admin/settlement/document/{file.document_id}/files/pdf"
         yield f"  last month      {base}{path}   ({file.name})"

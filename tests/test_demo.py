@@ -50,6 +50,7 @@ def test_what_is_announced_works(shown: RunningHub) -> None:
     site.post(f"{shown.url}/admin/login/", form, timeout=10)
     pdf = next(word for word in text.split() if word.endswith("/files/pdf"))
     assert site.get(pdf, timeout=10).content.startswith(b"%PDF-")
+    case, seen = next(word for word in text.split() if "/disputes/D-" in word), []
     for line in (line for line in lines if line.startswith("  portal")):
         url, email, _, password = line.split()[2:]
         person = requests.Session()
@@ -60,6 +61,11 @@ def test_what_is_announced_works(shown: RunningHub) -> None:
         assert (answer.status_code, answer.url) == (200, url)
         assert "Needs you" in answer.text
         assert person.get(f"{url}cdrs/", timeout=10).text.count("/cdrs/") > 50
+        assert "/disputes/D-" in person.get(f"{url}disputes/", timeout=10).text
+        if case.startswith(url):
+            assert "It is your turn" in person.get(case, timeout=10).text
+            seen.append(url)
+    assert len(seen) == 1
     token, url = text.split("Authorization: Token ")[1].replace('"', "").split()
     answer = requests.get(url, headers={"Authorization": f"Token {token}"}, timeout=10).json()
     assert len(answer["data"]) == 1
@@ -110,7 +116,7 @@ def test_a_hub_that_others_use_already_is_left_alone(control: Control) -> None:
 
 def test_what_was_interrupted_is_finished(control: Control, monkeypatch) -> None:
     monkeypatch.setattr(demo, "_trade", lambda month: None)
-    monkeypatch.setattr(demo, "_announce", lambda partners: None)
+    monkeypatch.setattr(demo, "_announce", lambda partners, logins: None)
     demo.build()
     demo.build()
     assert Party.objects.count() == Platform.objects.count() == 4
@@ -119,7 +125,7 @@ def test_what_was_interrupted_is_finished(control: Control, monkeypatch) -> None
 
 def test_partners_without_memory_cannot_go_on(control: Control, monkeypatch) -> None:
     monkeypatch.setattr(demo, "_trade", lambda month: None)
-    monkeypatch.setattr(demo, "_announce", lambda partners: None)
+    monkeypatch.setattr(demo, "_announce", lambda partners, logins: None)
     demo.build()
     Platform.objects.update(state="connected")
     with pytest.raises(demo.CannotBuild, match=r"NL\*SWT has lost its tokens"):
