@@ -132,12 +132,14 @@ _PAGE = """
     WITH asked AS (
         SELECT asked.id FROM ({asked}) AS asked (id)
         WHERE asked.id >= %s ORDER BY asked.id OFFSET %s LIMIT %s
+    ), written AS MATERIALIZED (
+        SELECT id, body::text AS text FROM {table} WHERE id IN (SELECT id FROM asked)
     )
     SELECT id, CASE WHEN place <= %s THEN text END, (SELECT count(*) FROM asked)
     FROM (
-        SELECT id, body::text AS text, row_number() OVER (ORDER BY id) AS place,
-            sum(length(body::text)) OVER (ORDER BY id) - length(body::text) AS before
-        FROM {table} WHERE id IN (SELECT id FROM asked)
+        SELECT id, text, row_number() OVER (ORDER BY id) AS place,
+            sum(length(text)) OVER (ORDER BY id) - length(text) AS before
+        FROM written
     ) AS item
     WHERE before < %s ORDER BY id
 """
