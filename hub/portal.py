@@ -60,6 +60,11 @@ class PartyCode:
         return value
 
 
+def number(text: str) -> int:
+    """Return the id of a row that a form or an address names; 0, which no row has, for others."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
+
+
 @dataclass(frozen=True)
 class Need:
     """Something that waits for a person: what, why, by when, what happens else, one thing to do."""

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from cdrs.explorer import Side
 from cdrs.models import Period
 from cdrs.telling import Status
+from hub import portal
 from parties.models import Role
 from parties.people import trail
 from parties.people.access import Area, May
@@ -143,7 +144,7 @@ def approve(request: HttpRequest, seat: Seat, statement_id: int) -> HttpResponse
 def object_to(request: HttpRequest, seat: Seat, statement_id: int) -> HttpResponse:
     """Object to lines; their CDRs leave the month, and another version follows."""
     found, form = _of(seat, statement_id), ObjectForm(request.POST)
-    ticked = [int(key) for key in request.POST.getlist("line") if key.isdigit()]
+    ticked = [portal.number(key) for key in request.POST.getlist("line")]
     lines = list(found.lines.filter(pk__in=ticked).select_related("statement", "counterparty"))
     if form.is_valid() and not lines:
         form.add_error(None, _("Tick the lines that are wrong."))

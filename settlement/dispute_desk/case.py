@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, F, QuerySet, Subquery
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hub import portal
+from parties.models import Party
 from settlement.dispute_desk.forms import NoteForm, RulingForm
 from settlement.dispute_desk.queue import Queue, dearer, time_left
 from settlement.dispute_pages.facts import events_of, items_of
@@ -22,7 +23,7 @@ from settlement.dispute_pages.outcomes import outcome
 from settlement.dispute_pages.words import until
 from settlement.disputes import files, opening, ruling, telling
 from settlement.disputes.moving import CannotDispute, State, money
-from settlement.models import Dispute, Evidence, Ruling
+from settlement.models import Dispute, DisputeEvent, Evidence, Ruling
 from settlement.money_admin.desk import Deed, MoneyAdmin, person
 
 DECIDE, APPROVE = "settlement.decide_dispute", "settlement.approve_ruling"
@@ -43,14 +44,18 @@ def _proposed(row: Dispute) -> Ruling | None:
     return row.rulings.filter(state=Ruling.State.PROPOSED).first()
 
 
+def _ruling(request: HttpRequest) -> int:
+    return portal.number(request.POST.get("ruling", ""))
+
+
 def _approve(request: HttpRequest, row: Dispute) -> str:
-    waiting = get_object_or_404(Ruling, dispute=row, pk=request.POST.get("ruling") or 0)
+    waiting = get_object_or_404(Ruling, dispute=row, pk=_ruling(request))
     ruling.approve(waiting, person(request), timezone.now())
     return gettext("Approved: the ruling is in force, and both sides are written to.")
 
 
 def _refuse(request: HttpRequest, row: Dispute) -> str:
-    waiting = get_object_or_404(Ruling, dispute=row, pk=request.POST.get("ruling") or 0)
+    waiting = get_object_or_404(Ruling, dispute=row, pk=_ruling(request))
     ruling.refuse(waiting, person(request), timezone.now())
     return gettext("Refused: anybody may rule again.")
 
@@ -147,9 +152,8 @@ class DisputeAdmin(MoneyAdmin):
         """Show a case: its facts, both sides, what the rules say, and what can be done."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if not object_id.isdigit():
-            raise Http404
-        return self._case(request, get_object_or_404(self._rows(), pk=int(object_id)))
+        found = get_object_or_404(self._rows(), pk=portal.number(object_id))
+        return self._case(request, found)
 
     def _rows(self) -> QuerySet[Dispute]:
         return Dispute.objects.select_related("claimant", "respondent", "assignee", "opened_by")
@@ -272,13 +276,18 @@ def _files(found: Dispute) -> QuerySet[Evidence]:
     return found.evidence.select_related("party").defer("content")
 
 
+def _said(found: Dispute, party: Party) -> QuerySet[DisputeEvent]:
+    rows = found.events.filter(party=party).exclude(text="")
+    return rows.select_related("person").order_by("pk")
+
+
 def _sides(found: Dispute) -> list[dict[str, Any]]:
     """Return both sides with what they have said and shown."""
     return [
         {
             "role": role,
             "party": party,
-            "said": found.events.filter(party=party).exclude(text="").order_by("pk"),
+            "said": _said(found, party),
             "files": _files(found).filter(party=party),
         }
         for role, party in (

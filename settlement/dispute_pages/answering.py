@@ -16,6 +16,7 @@ from settlement.dispute_pages.deeds import BY_NAME, Deed
 from settlement.dispute_pages.facts import dispute_of, facts
 from settlement.dispute_pages.forms import OfferForm
 from settlement.dispute_pages.outcomes import outcome
+from settlement.disputes import answering as parts
 from settlement.disputes import telling
 from settlement.disputes.moving import CannotDispute
 from settlement.models import Dispute
@@ -34,23 +35,29 @@ def answer(request: HttpRequest, seat: Seat, reference: str, name: str) -> HttpR
         return _asked(request, seat, found, deed, deed.form())
     form = deed.form(request.POST, request.FILES)
     staged = staging.taken(request, form, found, seat)
-    if not form.is_valid() or not _looked_at(form):
+    if not form.is_valid() or not _looked_at(form, found):
         return _asked(request, seat, found, deed, form)
     try:
         done = deed.act(found, seat, form.cleaned_data, staged.uploads, timezone.now())
     except CannotDispute as error:
-        return _refused(request, seat, found, deed, form, error)
+        return _refused(request, seat, found, deed, form, staged, error)
     staged.drop()
     text = f"{done.reference}: {done.get_state_display()}. {telling.consequence(done)}"
     messages.success(request, text)
     return HttpResponseRedirect(seat.url("portal_dispute", reference=reference))
 
 
-def _looked_at(form: forms.Form) -> bool:
-    """Tell whether what an offer comes to was seen before it is sent."""
+def _looked_at(form: forms.Form, found: Dispute) -> bool:
+    """Tell whether what an offer comes to was seen before it is sent; say so if it is none."""
     if not isinstance(form, OfferForm):
         return True
-    return bool(form.cleaned_data["seen"] == form.cleaned_data["amount"])
+    amount = form.cleaned_data["amount"]
+    try:
+        parts.part(amount, found)
+    except CannotDispute as error:
+        form.add_error("amount", str(error))
+        return False
+    return bool(form.cleaned_data["seen"] == amount)
 
 
 def _back(request: HttpRequest, seat: Seat, found: Dispute, text: str) -> HttpResponse:
@@ -64,11 +71,13 @@ def _refused(
     found: Dispute,
     deed: Deed,
     form: forms.Form,
+    staged: staging.Staged,
     error: CannotDispute,
 ) -> HttpResponse:
     """Say why it was not done; where the same person has done just that, there is no harm."""
     text = form.cleaned_data.get("message", "").strip()
     if found.events.filter(kind=deed.kind, person=seat.person, text=text).exists():
+        staged.drop()
         return HttpResponseRedirect(seat.url("portal_dispute", reference=found.reference))
     form.add_error(None, str(error))
     found.refresh_from_db()

@@ -50,7 +50,7 @@ def _case(
         "evidence": evidence_of(found, seat.party),
         "abouts": Evidence.About.choices if may_act and not found.is_over else [],
         "deeds": offered_to(found, seat.party) if may_act else [],
-        "may_say": may_act and not found.is_over,
+        "may_say": may_act and (not found.is_over or form.is_bound),
         "form": form,
         "kept": staging.kept(found, seat),
     }
@@ -63,7 +63,10 @@ def _case(
 @page(Area.DISPUTES, May.ACT)
 def opened(request: HttpRequest, seat: Seat, reference: str) -> HttpResponse:
     """Confirm that a dispute is opened: its reference, what happens next, and to the money."""
-    context = facts(dispute_of(seat, reference), seat.party)
+    found = dispute_of(seat, reference)
+    if found.claimant_id != seat.party.pk:
+        raise Http404
+    context = facts(found, seat.party)
     return show(request, seat, "portal/dispute_opened.html", context, here="portal_disputes")
 
 
@@ -94,10 +97,13 @@ def _said(found: Dispute, seat: Seat, told: dict[str, Any], uploads: Sequence[Up
         return
     kind = Kind.QUESTION if told["question"] else Kind.MESSAGE
     before = locked(found).events.filter(kind=kind, person=seat.person, text=text)
-    if not before.filter(at__gte=now - AGAIN).exists():
-        answering.say(
-            found, seat.party, text, seat.person, now, question=told["question"], files=uploads
-        )
+    if before.filter(at__gte=now - AGAIN).exists():
+        if more := evidence.unsent(found, seat.party, uploads):
+            evidence.add(found, seat.party, seat.person, more, now)
+        return
+    answering.say(
+        found, seat.party, text, seat.person, now, question=told["question"], files=uploads
+    )
 
 
 @require_POST
@@ -105,8 +111,8 @@ def _said(found: Dispute, seat: Seat, told: dict[str, Any], uploads: Sequence[Up
 def seal(request: HttpRequest, seat: Seat, reference: str) -> HttpResponse:
     """Have the hub add what it knows about a CDR, sealed."""
     found = dispute_of(seat, reference)
-    key = request.POST.get("cdr", "")
-    cdr = Cdr.objects.filter(disputed__dispute=found, pk=int(key) if key.isdigit() else 0).first()
+    key = portal.number(request.POST.get("cdr", ""))
+    cdr = Cdr.objects.filter(disputed__dispute=found, pk=key).first()
     if cdr is None:
         raise Http404
     try:

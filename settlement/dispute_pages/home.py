@@ -20,11 +20,11 @@ def needs_of(seat: Seat) -> Iterator[Need]:
     if not seat.may(Area.DISPUTES, May.ACT):
         return
     rows = Dispute.objects.visible_to(seat.party).needs_answer(seat.party)
-    waiting = list(rows.select_related("claimant", "respondent"))
+    waiting = list(rows.select_related("claimant", "respondent")[: MOST + 1])
     for dispute in waiting[:MOST]:
         yield _need(seat, dispute)
     if waiting[MOST:]:
-        yield _rest(seat, waiting[MOST], len(waiting) - MOST)
+        yield _rest(seat, waiting[MOST], rows.count() - MOST)
 
 
 def _need(seat: Seat, dispute: Dispute) -> Need:

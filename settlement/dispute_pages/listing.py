@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +18,7 @@ from parties.people.shell import Seat, page, show
 from settlement import exports
 from settlement.dispute_pages.forms import FilterForm
 from settlement.dispute_pages.words import status_of, until
-from settlement.models import Dispute, DisputeQuerySet, Draft
+from settlement.models import Dispute, DisputeCdr, DisputeEvent, DisputeQuerySet, Draft
 
 ROWS = 50  # on a page
 
@@ -115,7 +115,12 @@ def _about(uid: str, party: Party) -> DisputeQuerySet:
 def _with_facts(rows: DisputeQuerySet) -> Any:
     """Fetch what a row shows, the nearest deadline first: sides, how many CDRs, what was last."""
     joined = rows.select_related("claimant", "respondent")
-    counted = joined.annotate(cdrs=Count("items", distinct=True), last=Max("events__at"))
+    items = DisputeCdr.objects.filter(dispute=OuterRef("pk")).order_by().values("dispute")
+    events = DisputeEvent.objects.filter(dispute=OuterRef("pk")).order_by("-pk")
+    counted = joined.annotate(
+        cdrs=Subquery(items.annotate(n=Count("pk")).values("n")),
+        last=Subquery(events.values("at")[:1]),
+    )
     return counted.order_by(F("due_at").asc(nulls_last=True), "-last", "-pk")
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from cdrs.explorer import Side
 from cdrs.models import Cdr, Finding
+from hub import portal
 from parties.people.access import Area, May
 from parties.people.shell import Seat, page, show
 from settlement.dispute_pages import staging, words
@@ -40,7 +41,8 @@ def new(request: HttpRequest, seat: Seat) -> HttpResponse:
     """Show the CDRs that are chosen, each with what stands in its way; go on if nothing does."""
     told = request.POST if request.method == "POST" else request.GET
     draft = _draft_told(told, seat)
-    cdrs = drafting.visible(seat.party, _ids(told) or (draft.cdrs if draft else []))
+    kept = draft.cdrs if draft and request.method != "POST" else []
+    cdrs = drafting.visible(seat.party, _ids(told) or kept)
     form = ListForm(request.POST or None, request.FILES or None)
     if request.method != "POST":
         return _choice(request, seat, draft, cdrs, form)
@@ -83,14 +85,13 @@ def _choice(
 
 
 def _draft_told(told: QueryDict, seat: Seat) -> Draft | None:
-    key = told.get("draft", "")
-    draft = draft_of(seat, int(key)) if key.isdigit() else None
+    key = portal.number(told.get("draft", ""))
+    draft = draft_of(seat, key) if key else None
     return draft if draft and draft.opened is None else None
 
 
 def _ids(told: QueryDict) -> list[int]:
-    keys = [key for key in told.getlist("cdr") if key.isascii() and key.isdigit()]
-    return [int(key) for key in keys if len(key) < 18]
+    return [key for text in told.getlist("cdr") if (key := portal.number(text))]
 
 
 def _listed(form: ListForm, seat: Seat) -> tuple[list[Cdr], list[str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django import forms
 from django.http import HttpRequest
 
+from hub import portal
 from parties.people.shell import Seat
 from settlement.dispute_pages.forms import EvidenceForm
 from settlement.disputes import drafting
@@ -39,7 +40,7 @@ def taken(request: HttpRequest, form: forms.Form, found: Dispute, seat: Seat) ->
 
 def drop_unwanted(request: HttpRequest, draft: Draft) -> None:
     """Forget the files of a draft that are ticked for that."""
-    unwanted = [int(key) for key in request.POST.getlist("drop") if key.isdigit()]
+    unwanted = [portal.number(key) for key in request.POST.getlist("drop")]
     draft.files.filter(pk__in=unwanted).delete()
 
 

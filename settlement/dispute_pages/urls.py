@@ -1,12 +1,22 @@
 """The addresses of the resolution centre."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from settlement.dispute_pages import answering, case, listing, opening
 
+
+class Reference(StringConverter):
+    """The reference of a dispute in an address: D-2024-000123."""
+
+    regex = "D-[0-9]{4}-[0-9]{6,10}"
+
+
+register_converter(Reference, "reference")
+
 HOME = "<party:code>/disputes/"
 DRAFT = f"{HOME}drafts/<int:draft_id>/"
-CASE = f"{HOME}<str:reference>/"
+CASE = f"{HOME}<reference:reference>/"
 
 urlpatterns = [
     path(HOME, listing.disputes, name="portal_disputes"),

@@ -11,7 +11,17 @@ from hub.money import FOUR, ZERO
 from parties.models import Party, User
 from settlement.disputes import deadlines, effects, evidence, telling
 from settlement.disputes.evidence import Upload
-from settlement.disputes.moving import CannotDispute, Kind, State, locked, move, not_now, note, said
+from settlement.disputes.moving import (
+    CannotDispute,
+    Kind,
+    State,
+    locked,
+    money,
+    move,
+    not_now,
+    note,
+    said,
+)
 from settlement.models import Dispute
 from settlement.models.disputes import Ask
 
@@ -49,7 +59,7 @@ def counter(
     dispute = _turn_of(dispute, party, party_is="respondent", states=(State.OPEN,), now=now)
     if dispute.ask == Ask.EXPLANATION:
         raise CannotDispute(_("No money is asked for here: explain, or reject."))
-    offered = _part(amount, dispute.asked)
+    offered = part(amount, dispute)
     text = said(message)
     due_at = deadlines.reply_by(dispute, now)
     move(dispute, State.COUNTERED, now, due_at, offered=offered)
@@ -220,10 +230,11 @@ def _turn_of(
     return dispute
 
 
-def _part(amount: Decimal | None, asked: Decimal) -> Decimal:
-    if amount is None or not amount.is_finite() or not 0 < amount < asked:
+def part(amount: Decimal | None, dispute: Dispute) -> Decimal:
+    """Return an amount if it is a part of what is asked for; raises CannotDispute."""
+    if amount is None or not amount.is_finite() or not 0 < amount < dispute.asked:
         told = _("An offer lies between nothing and the %s asked for: else accept, or reject.")
-        raise CannotDispute(told % asked.normalize())
+        raise CannotDispute(told % money(dispute.asked, dispute.currency))
     if amount != amount.quantize(FOUR):
         raise CannotDispute(_("An amount has at most 4 decimals."))
     return amount

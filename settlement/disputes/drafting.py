@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from django.db import transaction
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from cdrs import explorer
 from cdrs.explorer import Side
 from cdrs.models import Cdr
 from parties.models import Party, User
-from settlement.disputes import opening, sealing
+from settlement.disputes import evidence, opening, sealing
 from settlement.disputes.evidence import MOST, Upload, safe_name
 from settlement.disputes.moving import CannotDispute
 from settlement.models import Dispute, Draft, DraftFile, Evidence
@@ -76,6 +77,11 @@ def keep_files(draft: Draft, uploads: Sequence[Upload]) -> None:
     """Keep files that were checked; raises CannotDispute where there are too many."""
     if draft.files.count() + len(uploads) > MOST:
         raise CannotDispute(_("A side adds at most %d files to a dispute.") % MOST)
+    lying = DraftFile.objects.filter(draft__party=draft.party_id)
+    used = lying.aggregate(sum=Sum("size", default=0))["sum"]
+    if used + sum(len(upload.content) for upload in uploads) > evidence.A_DAY:
+        told = _("Files that are not sent come to more than %d MiB: send or throw away some.")
+        raise CannotDispute(told % (evidence.A_DAY // 2**20))
     for upload in uploads:
         DraftFile.objects.create(
             draft=draft,
@@ -100,7 +106,7 @@ def send(draft: Draft, now: dt.datetime) -> Dispute:
         return draft.opened
     draft.opened = opening.open_dispute(
         claimant=draft.party,
-        cdrs=visible(draft.party, draft.cdrs),
+        cdrs=_cdrs_of(draft),
         reason=draft.reason,
         ask=draft.ask,
         amount=draft.amount if draft.ask == Ask.CORRECTED else None,
@@ -123,10 +129,15 @@ def _seal(dispute: Dispute, now: dt.datetime) -> None:
             sealing.seal(dispute, str(about), item.cdr, now)
 
 
-def foreseen(draft: Draft, now: dt.datetime) -> Dispute:
-    """Return the dispute that a draft would open, unsaved. Raises CannotDispute."""
+def _cdrs_of(draft: Draft) -> list[Cdr]:
     cdrs = visible(draft.party, draft.cdrs)
     if len(cdrs) != len(draft.cdrs) or not cdrs:
         raise CannotDispute(_("One of these CDRs does not exist."))
+    return cdrs
+
+
+def foreseen(draft: Draft, now: dt.datetime) -> Dispute:
+    """Return the dispute that a draft would open, unsaved. Raises CannotDispute."""
+    cdrs = _cdrs_of(draft)
     amount = draft.amount if draft.ask == Ask.CORRECTED else None
     return opening.foreseen(draft.party, cdrs, draft.reason, draft.ask, amount, draft.message, now)

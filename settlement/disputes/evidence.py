@@ -75,6 +75,12 @@ def attach(
     return made
 
 
+def unsent(dispute: Dispute, party: Party, uploads: Sequence[Upload]) -> list[Upload]:
+    """Return those of some files that a party has not added to a dispute yet."""
+    known = set(dispute.evidence.filter(party=party).values_list("sha256", flat=True))
+    return [upload for upload in uploads if _digest(upload) not in known]
+
+
 def check(uploads: Sequence[Upload]) -> None:
     """Refuse files that are not what they say; takes a while, so do it before anything is locked.
 
@@ -105,6 +111,8 @@ def safe_name(name: str) -> str:
     bare = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     shown = "".join(sign for sign in bare if unicodedata.category(sign)[0] != "C")
     clean = re.sub(r'[<>:"|?*%\s]+', "_", shown).strip("._ ")
+    if files.type_of(f".{clean}") and "." not in clean:
+        return f"file.{clean}"  # it was nothing but an ending
     stem, dot, ending = clean.rpartition(".")
     return f"{stem[:80]}.{ending[:10]}" if dot else (clean[:80] or "file")
 
@@ -149,10 +157,14 @@ def _within_limits(
         raise CannotDispute(_("A party adds at most %d MiB in a day.") % (A_DAY // 2**20))
 
 
+def _digest(upload: Upload) -> str:
+    return hashlib.sha256(upload.content).hexdigest()
+
+
 def _kept(
     dispute: Dispute, party: Party, person: User | None, upload: Upload, now: dt.datetime
 ) -> Evidence:
-    digest = hashlib.sha256(upload.content).hexdigest()
+    digest = _digest(upload)
     if dispute.evidence.filter(party=party, sha256=digest).exists():
         raise CannotDispute(_("%s: this file was added already.") % safe_name(upload.name))
     checked = settings.EVIDENCE_SCANNER == BUILT_IN  # which has just passed

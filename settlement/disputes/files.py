@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import IO
@@ -44,6 +45,7 @@ CONTENT_TYPES = {
 PAGES, PIXELS = 500, 30_000_000
 UNPACKED, MEMBERS = 50 * 1024 * 1024, 1000  # bytes and parts of a spreadsheet
 ACTIVE = frozenset({"/JavaScript", "/JS", "/Launch", "/XFA"})
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 CHUNK = 64 * 1024
 
 
@@ -108,7 +110,7 @@ def _image(kind: str) -> Callable[[bytes], None]:
 
 def _text(content: bytes) -> str:
     text = content.decode("utf-8-sig")
-    if any(ord(sign) < 32 and sign not in "\t\n\r" for sign in text):
+    if CONTROLS.search(text):
         raise Bad(_("it is not plain text"))
     return text
 

@@ -34,6 +34,8 @@ def read(content: bytes) -> list[Listed]:
         rows = list(_cells(text))
     except (UnicodeDecodeError, csv.Error) as error:
         raise CannotDispute(_("This is not a CSV of CDR ids.")) from error
+    if "\x00" in text:
+        raise CannotDispute(_("This is not a CSV of CDR ids."))
     if not rows:
         raise CannotDispute(_("There is no id in this file."))
     if len(rows) > MOST:

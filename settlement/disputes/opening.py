@@ -20,6 +20,7 @@ from settlement.models import Agreement, Dispute, DisputeCdr
 from settlement.models.disputes import Ask, Effect, Reason
 
 MOST = 500  # CDRs of one dispute
+A_DAY = 200  # disputes that a party opens: each of them is letters, too
 NUMBER_LOCK = 0x4450  # of pg_advisory_xact_lock: one dispute after the other takes its number
 
 
@@ -244,10 +245,17 @@ def _hold(dispute: Dispute, cdrs: Sequence[Cdr], now: dt.datetime) -> None:
 
 
 def _number(dispute: Dispute, now: dt.datetime) -> None:
-    """Give a dispute the next number of its year; nobody else takes one until the end."""
+    """Give a dispute the next number of its year; nobody else takes one until the end.
+
+    Raises CannotDispute where its claimant has taken too many.
+    """
     dispute.year = timezone.localdate(now).year
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [NUMBER_LOCK, dispute.year])
+    lately = Dispute.objects.filter(claimant=dispute.claimant, opened_at__lte=now)
+    if lately.filter(opened_at__gt=now - dt.timedelta(days=1)).count() >= A_DAY:
+        told = _("A party opens at most %d disputes in a day: put CDRs of a kind into one.")
+        raise CannotDispute(told % A_DAY)
     last = Dispute.objects.filter(year=dispute.year).aggregate(last=Max("no"))["last"]
     dispute.no = 1 + (last or 0)
     dispute.reference = f"D-{dispute.year}-{dispute.no:06}"

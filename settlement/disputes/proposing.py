@@ -5,6 +5,7 @@ negative; what is to be paid instead is a new CDR.
 """
 
 import datetime as dt
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -103,7 +104,8 @@ def _scaled(cdr: Cdr, agreed: Decimal) -> dict[str, Decimal]:
 def _free(cdr: Cdr, letter: str, longest: int) -> str:
     """Return an id beside a CDR's own that its CPO has not used."""
     taken = Cdr.objects.filter(owner=cdr.owner_id)
-    for ending in (f"-{letter}", *(f"-{letter}{number}" for number in range(2, 100))):
+    some = (f"-{letter}{number}" for number in range(2, 10))
+    for ending in (f"-{letter}", *some, f"-{letter}{secrets.token_hex(4)}"):
         uid = cdr.uid[: longest - len(ending)] + ending
         if not taken.filter(uid__iexact=uid).exists():
             return uid

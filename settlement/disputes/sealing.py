@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from cdrs import claims, telling
+from cdrs import claims, explorer, telling
 from cdrs.explorer import Side
 from cdrs.models import Cdr, Finding, Session
 from cdrs.pricing import Refused
@@ -21,6 +21,7 @@ from settlement.disputes.moving import CannotDispute, Kind, locked, note
 from settlement.models import Dispute, Evidence
 
 About = Evidence.About
+MOST = 50  # files of the hub in a dispute
 SIDES = (Side.SOLD, Side.BOUGHT)
 
 
@@ -48,6 +49,8 @@ def seal(
         return made
     if dispute.is_over:
         raise CannotDispute(_("%s is over: nothing is added to it.") % dispute.reference)
+    if dispute.evidence.filter(sealed=True).count() >= MOST:
+        raise CannotDispute(_("The hub adds at most %d files to a dispute.") % MOST)
     content = json.pretty({"cdr": cdr.uid, about: TOLD[About(about)](cdr)}).encode()
     made = Evidence.objects.create(
         dispute=dispute,
@@ -127,8 +130,14 @@ def _session(cdr: Cdr) -> Mapping[str, Any]:
 
 
 def _duplicates(cdr: Cdr) -> list[dict[str, Any]]:
-    """Return the CDRs between the same two that bill the same session, or the same start."""
-    same = Cdr.objects.filter(owner=cdr.owner_id, emsp=cdr.emsp_id).exclude(pk=cdr.pk)
+    """Return the CDRs between the same two that bill the same session, or the same start.
+
+    Those that the eMSP does not see in its list are not told.
+    """
+    if cdr.emsp is None:
+        return []
+    known = explorer.of_party(cdr.emsp, Side.BOUGHT)
+    same = known.filter(owner=cdr.owner_id).exclude(pk=cdr.pk)
     started = same.filter(
         evse_uid__iexact=cdr.evse_uid,
         token_uid__iexact=cdr.token_uid,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from parties.models import Access, Membership, Party, User
 from parties.people import letters, trail
@@ -196,16 +197,17 @@ def _deadline(dispute: Dispute) -> dt.datetime:
 
 
 def _what(dispute: Dispute) -> str:
+    count = dispute.items.count()
     told = {
         "claimant": dispute.claimant.name,
         "respondent": dispute.respondent.name,
         "reason": dispute.get_reason_display(),
         "ask": dispute.get_ask_display(),
-        "count": dispute.items.count(),
+        "cdrs": ngettext("%d CDR", "%d CDRs", count) % count,
         "state": dispute.get_state_display(),
     }
     text = _(
-        "%(claimant)s against %(respondent)s, %(count)s CDRs: %(reason)s; asked for: %(ask)s. "
+        "%(claimant)s against %(respondent)s, %(cdrs)s: %(reason)s; asked for: %(ask)s. "
         "State: %(state)s."
     )
     return text % told

@@ -173,7 +173,7 @@ def test_a_day_has_its_limit(dispute: Dispute, monkeypatch: pytest.MonkeyPatch) 
     [
         ("C:\\Users\\me\\meter.pdf", "meter.pdf"),
         ("..", "file"),
-        ("...pdf", "pdf"),
+        ("...pdf", "file.pdf"),
         ("a b\n<c>.csv", "a_b_c_.csv"),
         ("x" * 200 + ".json", "x" * 80 + ".json"),
         ("évidence\u0000.txt", "évidence.txt"),
