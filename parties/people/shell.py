@@ -199,8 +199,13 @@ def confirmed(view: View) -> View:
 
     @wraps(view)
     def guarded(request: HttpRequest, seat: Seat, **kwargs: Any) -> HttpResponse:
-        if request.method == "POST" and not came_lately(request):
-            raise ReauthenticationRequired
+        confirm(request)
         return view(request, seat, **kwargs)
 
     return guarded
+
+
+def confirm(request: HttpRequest) -> None:
+    """Raise ReauthenticationRequired for a POST by somebody who logged in a while ago."""
+    if request.method == "POST" and not came_lately(request):
+        raise ReauthenticationRequired

@@ -195,9 +195,14 @@ class DisputeAdmin(MoneyAdmin):
         form = RulingForm(request.POST)
         if not form.is_valid():
             return self._case(request, found, form)
-        granted = form.granted(found)
-        mark = f"{form.cleaned_data['outcome']} {granted.normalize():f}"
-        if form.cleaned_data["seen"] != mark:
+        told = form.cleaned_data
+        try:
+            granted = ruling.granted(found, told["outcome"], told["amount"])
+        except CannotDispute as error:
+            form.add_error("amount", str(error))
+            return self._case(request, found, form)
+        mark = f"{told['outcome']} {granted.normalize():f}"
+        if told["seen"] != mark:
             form.data = form.data.copy()  # type: ignore[attr-defined]
             form.data["seen"] = mark  # type: ignore[index]
             seen = _effect(found, granted)

@@ -1,13 +1,12 @@
 """What staff type about disputes."""
 
-from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from settlement.disputes.moving import TEXT
-from settlement.models import Dispute, Ruling
+from settlement.models import Ruling
 
 Outcome = Ruling.Outcome
 
@@ -27,13 +26,6 @@ class RulingForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 6}),
     )
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
-
-    def granted(self, dispute: Dispute) -> Decimal:
-        """Return what the ruling grants."""
-        told = self.cleaned_data
-        if told["outcome"] == Outcome.FULL:
-            return dispute.asked
-        return Decimal() if told["outcome"] == Outcome.NONE else told["amount"]
 
     def clean(self) -> dict[str, Any]:
         """Ask for the amount where it counts."""

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from parties.people.access import Area, May
-from parties.people.shell import Seat, page, show
+from parties.people.shell import Seat, confirm, page, show
 from settlement.dispute_pages import staging
 from settlement.dispute_pages.deeds import BY_NAME, Deed
 from settlement.dispute_pages.facts import dispute_of, facts
@@ -33,6 +33,8 @@ def answer(request: HttpRequest, seat: Seat, reference: str, name: str) -> HttpR
         if not deed.offered(found, seat.party):
             return _back(request, seat, found, _("This cannot be done now; this is where it is."))
         return _asked(request, seat, found, deed, deed.form())
+    if deed.final:
+        confirm(request)
     form = deed.form(request.POST, request.FILES)
     staged = staging.taken(request, form, found, seat)
     if not form.is_valid() or not _looked_at(form, found):

@@ -30,7 +30,10 @@ Act = Callable[[Dispute, Seat, Told, Sequence[Upload], dt.datetime], Dispute]
 
 
 class Deed(NamedTuple):
-    """A thing to do: how it is called, what follows, who may when, what is asked, what it does."""
+    """A thing to do: how it is called, what follows, who may when, what is asked, what it does.
+
+    What is `final` wants the password of who logged in a while ago; it takes no files.
+    """
 
     name: str
     title: Promise
@@ -41,6 +44,7 @@ class Deed(NamedTuple):
     act: Act
     kind: str
     look: str = ""
+    final: bool = False
     amount: Callable[[Dispute], Decimal | None] = lambda dispute: None
 
 
@@ -108,6 +112,7 @@ DEEDS = (
         ConfirmForm,
         _accept,
         Kind.ACCEPTED,
+        final=True,
         amount=lambda dispute: dispute.asked,
     ),
     Deed(
@@ -149,6 +154,7 @@ DEEDS = (
         NothingForm,
         _accept_offer,
         Kind.OFFER_ACCEPTED,
+        final=True,
         amount=lambda dispute: dispute.offered,
     ),
     Deed(
@@ -171,6 +177,7 @@ DEEDS = (
         _withdraw,
         Kind.WITHDRAWN,
         look="danger",
+        final=True,
     ),
 )
 BY_NAME = {deed.name: deed for deed in DEEDS}

@@ -38,7 +38,7 @@ def rule(
     made = Ruling.objects.create(
         dispute=dispute,
         outcome=outcome,
-        amount=_amount(dispute, outcome, amount),
+        amount=granted(dispute, outcome, amount),
         reasons=said(reasons),
         needs_second=dispute.asked > settings.RULING_LIMIT,
         proposed_by=staff,
@@ -98,7 +98,8 @@ def _proposed(ruling: Ruling, staff: User) -> tuple[Dispute, Ruling]:
     return dispute, ruling
 
 
-def _amount(dispute: Dispute, outcome: str, amount: Decimal | None) -> Decimal:
+def granted(dispute: Dispute, outcome: str, amount: Decimal | None) -> Decimal:
+    """Return what a ruling would grant; raises CannotDispute for an amount that is no part."""
     if outcome == Outcome.FULL:
         return dispute.asked
     if outcome == Outcome.NONE:

@@ -7,11 +7,12 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from hub.ocpi.envelope import MAX_BODY
 from parties.models import Letter
 from settlement.disputes import answering, evidence, opening, proposing, sealing
 from settlement.disputes.moving import CannotDispute
 from settlement.models import Dispute, Draft, DraftFile, Evidence
-from tests.portal.cast import person, visitor
+from tests.portal.cast import PASSWORD, person, visitor
 from tests.settlement import factory
 from tests.settlement.claims import claim
 
@@ -178,3 +179,24 @@ def test_the_confirmation_is_for_who_has_opened(payer, supplier, dispute):
 
 def test_one_letter_is_not_plural(dispute):
     assert "1 CDRs" not in Letter.objects.first().text
+
+
+def test_what_is_final_wants_the_password_again(payer, supplier, dispute):
+    accept, withdraw = (
+        f"{SELLER}{dispute.reference}/accept/",
+        f"{BUYER}{dispute.reference}/withdraw/",
+    )
+    for client, path in ((payer, withdraw), (supplier, accept)):
+        assert "reauthenticate" in client.post(path, {"message": ""}).url
+        dispute.refresh_from_db()
+        assert dispute.state == "open"
+    again = {"password": PASSWORD}
+    supplier.post(supplier.post(accept, {"message": "Right."}).url, again)
+    dispute.refresh_from_db()
+    assert (dispute.state, dispute.events.get(kind="accepted").text) == ("accepted", "Right.")
+
+
+def test_the_form_promises_no_more_than_the_door_lets_through(payer, dispute):
+    page = payer.get(f"{BUYER}{dispute.reference}/").text
+    assert MAX_BODY == 5 * 2**20
+    assert "less than 5 MiB at a time" in page

@@ -16,7 +16,7 @@ from parties.people.access import Area, May, level
 from settlement.disputes import answering, drafting, evidence
 from settlement.disputes.evidence import Upload
 from settlement.models import Dispute, Draft, DraftFile, Evidence
-from tests.portal.cast import person, visitor
+from tests.portal.cast import PASSWORD, person, visitor
 from tests.settlement import factory
 from tests.settlement.claims import claim, sent
 
@@ -28,12 +28,12 @@ WHY = "The tariff says 0.50, they have charged 0.55."
 
 @pytest.fixture
 def payer(buyer):
-    return visitor(person("finance@emp.example", buyer, "finance"))
+    return visitor(person("finance@emp.example", buyer, "finance"), PASSWORD)
 
 
 @pytest.fixture
 def supplier(seller):
-    return visitor(person("finance@cpo.example", seller, "finance"))
+    return visitor(person("finance@cpo.example", seller, "finance"), PASSWORD)
 
 
 @pytest.fixture
@@ -380,7 +380,7 @@ def test_the_hub_adds_what_it_knows_sealed(payer, supplier, dispute, cdr):
 
 @pytest.mark.parametrize("access", Access.values)
 def test_who_may_not_act_sees_no_deed_and_does_none(access, buyer, dispute):
-    client = visitor(person(f"{access}@emp.example", buyer, access))
+    client = visitor(person(f"{access}@emp.example", buyer, access), PASSWORD)
     may = level(access, Area.DISPUTES)
     case = f"{BUYER}{dispute.reference}/"
     assert client.get(case).status_code == (200 if may else 404)

@@ -189,3 +189,31 @@ def test_the_cockpit_counts_what_disputes_hold(case: Dispute) -> None:
     factory.cdr(case.cpo, case.emsp)
     page = as_("clerk").get(reverse("admin:cdrs_period_change", args=[Period.objects.get().pk]))
     assert "Disputes (1)" in page.text
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "12", "99999"])
+def test_a_part_that_is_none_is_refused_before_it_is_looked_at(case: Dispute, amount: str) -> None:
+    told = {"outcome": "partial", "amount": amount, "reasons": "Because."}
+    text = as_("approver").post(url("rule", case.pk), told).text
+    assert "A part lies between nothing and what is asked for." in text
+    assert "What this ruling comes to" not in text
+
+
+def test_a_ruling_that_has_no_number_is_not_there(case: Dispute) -> None:
+    for number in ("x", "²"):
+        told = {"ruling": number}
+        answer = as_("approver").post(url("do", case.pk, "approve"), told)
+        assert answer.status_code in (302, 404)
+    assert as_("approver").get(url("change", "²")).status_code == 404
+
+
+def test_a_case_takes_as_many_queries_however_much_was_said(case: Dispute) -> None:
+    client, counted = as_("operations"), []
+    for number in range(2):
+        for party, name in ((case.claimant, "c"), (case.respondent, "r")):
+            writer = person(f"{name}{number}@p.example", party, "finance")
+            answering.say(case, party, f"More {number}.", writer, timezone.now())
+        with CaptureQueriesContext(connection) as told:
+            client.get(url("change", case.pk))
+        counted.append(len(told))
+    assert counted[0] == counted[1]
