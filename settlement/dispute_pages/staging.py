@@ -11,7 +11,7 @@ from settlement.dispute_pages.forms import EvidenceForm
 from settlement.disputes import drafting
 from settlement.disputes.evidence import Upload
 from settlement.disputes.moving import CannotDispute
-from settlement.models import Dispute, Draft, DraftFile
+from settlement.models import Dispute, Draft, DraftFile, Evidence
 
 
 @dataclass
@@ -45,7 +45,15 @@ def drop_unwanted(request: HttpRequest, draft: Draft) -> None:
 
 
 def keep(form: EvidenceForm, draft: Draft) -> None:
-    """Keep the files that came with a form and are fine."""
+    """Keep the files that came with a form and are fine.
+
+    "Only for the hub" is about them; where none came, about those that are kept already.
+    """
+    if form.cleaned_data.get("hub_only"):
+        if not form.files.getlist("evidence"):  # type: ignore[attr-defined]
+            draft.files.update(visible_to=Evidence.Audience.HUB)
+        form.data = form.data.copy()  # type: ignore[attr-defined]
+        del form.data["hub_only"]  # type: ignore[attr-defined]
     try:
         drafting.keep_files(draft, form.taken)
     except CannotDispute as error:

@@ -1,6 +1,7 @@
 """The resolution centre under hostile, hasty and stale hands."""
 
 import datetime as dt
+import re
 from decimal import Decimal as D
 
 import pytest
@@ -200,3 +201,19 @@ def test_the_form_promises_no_more_than_the_door_lets_through(payer, dispute):
     page = payer.get(f"{BUYER}{dispute.reference}/").text
     assert MAX_BODY == 5 * 2**20
     assert "less than 5 MiB at a time" in page
+
+
+def test_what_is_for_the_hub_only_is_so_although_it_was_sent_before(supplier, dispute):
+    path = f"{SELLER}{dispute.reference}/reject/"
+    assert (
+        supplier.post(path, {"message": "", "evidence": [file("a.txt", b"a")]}).status_code == 422
+    )
+    told = {"message": "", "hub_only": "on"}
+    assert "only for the hub" in supplier.post(path, told).text
+    more = {"message": "", "evidence": [file("b.txt", b"b")], "hub_only": "on"}
+    page = supplier.post(path, more).text
+    assert not re.search(r'name="hub_only"[^>]*checked', page)  # it was for those files
+    supplier.post(path, {"message": "", "evidence": [file("c.txt", b"c")]})
+    supplier.post(path, {"message": "No."})
+    seen = {item.name: str(item.visible_to) for item in Evidence.objects.all()}
+    assert seen == {"a.txt": "hub", "b.txt": "hub", "c.txt": "parties"}
