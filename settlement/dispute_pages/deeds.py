@@ -139,7 +139,7 @@ DEEDS = (
         "reject",
         _("Reject"),
         _("Reject the claim"),
-        _("The other side reads your reasons, and can have the hub rule. Sent files stay."),
+        _("The other side reads your reasons, and can have the hub rule. Files cannot be taken back."),
         _responds(State.OPEN),
         ReasonsForm,
         _reject,
