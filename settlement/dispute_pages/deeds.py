@@ -139,7 +139,7 @@ DEEDS = (
         "reject",
         _("Reject"),
         _("Reject the claim"),
-        _("The other side reads your reasons, and can have the hub rule. Files cannot be taken back."),
+        _("The other side reads your reasons and may have the hub rule. Files stay for good."),
         _responds(State.OPEN),
         ReasonsForm,
         _reject,

@@ -85,7 +85,7 @@ def paths():
                     named = {
                         "<party:code>": "NL-CPO",
                         "<str:kind>": "pdf",
-                        "<str:reference>": "D-1",
+                        "<reference:reference>": "D-2024-000001",
                         "<str:name>": "accept",
                     }
                     for old, new in named.items():
