@@ -50,7 +50,7 @@ def keep(form: EvidenceForm, draft: Draft) -> None:
     "Only for the hub" is about them; where none came, about those that are kept already.
     """
     if form.cleaned_data.get("hub_only"):
-        if not form.files.getlist("evidence"):  # type: ignore[attr-defined]
+        if not form.files.getlist("evidence"):
             draft.files.update(visible_to=Evidence.Audience.HUB)
         form.data = form.data.copy()  # type: ignore[attr-defined]
         del form.data["hub_only"]  # type: ignore[attr-defined]
