@@ -47,6 +47,7 @@ MIB = 1024 * 1024
 BODY_SECONDS = 10.0  # for a body to arrive,
 SLOWEST = MIB  # and a second more for every so many bytes
 SMALL = 64 * 1024  # bytes of a body for which there is always room
+UPLOAD = 24 * MIB  # of a body with files, on pages for people
 MEMORY = 64 * MIB  # for the bodies that are larger, of all requests of the process
 UNREAD_SECONDS = 10  # that a client may leave an answer lying
 
@@ -214,14 +215,14 @@ async def read(protocol: HTTPProtocol, environ: Environ, share: Share) -> bytes:
     declared, encoding = environ.get("CONTENT_LENGTH"), environ.pop("HTTP_TRANSFER_ENCODING", "")
     if encoding and (declared or encoding.lower() != "chunked"):
         raise Ambiguous("the length of the body is told in more than one way")
-    length = int(declared or 0)
-    if length > MAX_BODY:
-        raise TooLarge(f"a body has at most {MAX_BODY} bytes")
+    length, most = int(declared or 0), most_bytes(environ)
+    if length > most:
+        raise TooLarge(f"a body has at most {most} bytes")
     if not encoding and not length:
         return b""
     until = time.monotonic() + BODY_SECONDS
     if encoding:
-        body = await _chunks(protocol, share, until)
+        body = await _chunks(protocol, share, until, most)
     else:
         share.take(length)
         body = await Within(protocol(), until + length / SLOWEST)
@@ -229,7 +230,12 @@ async def read(protocol: HTTPProtocol, environ: Environ, share: Share) -> bytes:
     return body
 
 
-async def _chunks(protocol: HTTPProtocol, share: Share, until: float) -> bytes:
+def most_bytes(environ: Environ) -> int:
+    """Return how long a body may be: messages of partners are short, people send files."""
+    return MAX_BODY if environ["PATH_INFO"].startswith("/ocpi") else UPLOAD
+
+
+async def _chunks(protocol: HTTPProtocol, share: Share, until: float, most: int) -> bytes:
     """Read a body of unknown length.
 
     The server gives an empty chunk at the end, and one more where the body broke off.
@@ -242,8 +248,8 @@ async def _chunks(protocol: HTTPProtocol, share: Share, until: float) -> bytes:
             break
         body += chunk
         ends += not chunk
-        if len(body) > MAX_BODY:
-            raise TooLarge(f"a body has at most {MAX_BODY} bytes")
+        if len(body) > most:
+            raise TooLarge(f"a body has at most {most} bytes")
         share.take(len(body))
     if ends > 1:
         raise Ambiguous("the body is not chunked as it should be")

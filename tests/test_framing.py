@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from hub import supervisor
+from hub import rsgi, supervisor
 from hub.ocpi import envelope
 from tests import raw
 from tests.running import ROOT, free_port
@@ -111,6 +111,15 @@ def test_what_is_framed_in_a_way_of_its_own_is_refused(
     if answer.raw.count(b"status_code"):
         assert answer.envelope["status_code"] >= 2000
     assert answers(url)
+
+
+def test_people_may_send_larger_files_than_partners_may_messages(url: str) -> None:
+    body = b"x" * (envelope.MAX_BODY + 1)
+    length = f"Content-Length: {len(body)}"
+    assert raw.say(url, request(url, "POST", PATH, length)).status == 413
+    assert raw.say(url, request(url, "GET", "/health/live", length) + body).status == 200
+    beyond = f"Content-Length: {rsgi.UPLOAD + 1}"
+    assert raw.say(url, request(url, "GET", "/health/live", beyond)).status == 413
 
 
 @pytest.mark.parametrize(

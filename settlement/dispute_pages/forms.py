@@ -44,9 +44,7 @@ class EvidenceForm(forms.Form):
     evidence = FilesField(
         label=_("Files"),
         required=False,
-        help_text=_(
-            "PDF, PNG, JPEG, CSV, XLSX, JSON or text; up to 10 files, less than 5 MiB at a time."
-        ),
+        help_text=_("PDF, PNG, JPEG, CSV, XLSX, JSON or text; up to 10 files, 20 MiB at a time."),
         widget=FilesInput(attrs={"accept": ".pdf,.png,.jpg,.jpeg,.csv,.xlsx,.json,.txt"}),
     )
     hub_only = forms.BooleanField(

@@ -8,7 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from hub.ocpi.envelope import MAX_BODY
+from hub.rsgi import UPLOAD
 from parties.models import Letter
 from settlement.disputes import answering, evidence, opening, proposing, sealing
 from settlement.disputes.moving import CannotDispute
@@ -199,8 +199,8 @@ def test_what_is_final_wants_the_password_again(payer, supplier, dispute):
 
 def test_the_form_promises_no_more_than_the_door_lets_through(payer, dispute):
     page = payer.get(f"{BUYER}{dispute.reference}/").text
-    assert MAX_BODY == 5 * 2**20
-    assert "less than 5 MiB at a time" in page
+    assert UPLOAD > 20 * 2**20
+    assert "20 MiB at a time" in page
 
 
 def test_what_is_for_the_hub_only_is_so_although_it_was_sent_before(supplier, dispute):
