@@ -10,6 +10,7 @@ from django.db.models import Count
 
 from cdrs.models import Period
 from hub.money import ZERO, rounded
+from settlement.calendar import last_day
 from settlement.models import Agreement, Fee
 
 COUNT = Count("pk")
@@ -80,7 +81,8 @@ def due(period: Period, rows: Iterable[Row], only: Collection[int] = ()) -> Iter
     for (party, role, currency), bases in _by_party(rows).items():
         if only and party not in only:
             continue
-        for basis, found in _limited(bases, _charges(bases), currency).items():
+        terms = _terms(period, bases[-1].agreement, currency)
+        for basis, found in _limited(terms, _charges(bases, terms), currency).items():
             net = rounded(found.amount, currency)
             if net > 0:
                 key = {"party_id": party, "role": role, "currency": currency, "basis": basis}
@@ -98,13 +100,20 @@ def _by_party(rows: Iterable[Row]) -> dict[Key, list[Base]]:
     return found
 
 
-def _charges(bases: list[Base]) -> dict[str, Charge]:
+def _terms(period: Period, last: Agreement, currency: str) -> Agreement | None:
+    """Return the last version in force in a month: what has ended before asks no monthly fee."""
+    if last.valid_to is None or last.valid_to > period.month:
+        return last
+    return Agreement.objects.of(last.party_id, last.kind, currency, last_day(period.month))
+
+
+def _charges(bases: list[Base], terms: Agreement | None) -> dict[str, Charge]:
     """Return the fees by basis, before least and highest fee."""
     shares = {
         Fee.Basis.PERCENT: [(base.total, base.agreement.fee_percent) for base in bases],
         Fee.Basis.KWH: [(base.energy_kwh, base.agreement.fee_per_kwh) for base in bases],
         Fee.Basis.CDR: [(base.cdrs, base.agreement.fee_per_cdr) for base in bases],
-        Fee.Basis.MONTHLY: [(Decimal(1), bases[-1].agreement.fee_monthly)],
+        Fee.Basis.MONTHLY: [(Decimal(1), terms.fee_monthly if terms else ZERO)],
     }
     return {basis: _charged(basis, parts) for basis, parts in shares.items()}
 
@@ -125,9 +134,12 @@ def _rate(amount: Decimal, quantity: Decimal, divisor: Decimal) -> Decimal:
     return (amount * divisor / quantity).quantize(MICRO) if quantity else ZERO
 
 
-def _limited(bases: list[Base], charges: dict[str, Charge], currency: str) -> dict[str, Charge]:
+def _limited(
+    terms: Agreement | None, charges: dict[str, Charge], currency: str
+) -> dict[str, Charge]:
     """Hold a month's fees to the least and the highest of the last version in force."""
-    terms = bases[-1].agreement
+    if terms is None:
+        return charges
     sums = {basis: rounded(item.amount, currency) for basis, item in charges.items()}
     total = sum(sums.values(), ZERO)
     if terms.fee_min is not None and total < terms.fee_min:

@@ -113,6 +113,26 @@ def test_credits_lessen_a_fee_and_never_turn_it_around() -> None:
     assert fees(seller)["percent"] == (D(10), D(10), D(1))
 
 
+def test_an_agreement_that_has_ended_asks_no_monthly_fee_for_what_comes_late() -> None:
+    seller, payer = factory.cpo(), factory.emsp()
+    february = dt.date(2024, 2, 1)
+    terms = {"fee_monthly": 10, "fee_min": 20, "fee_per_cdr": 1}
+    Agreement.objects.create(party=seller, kind="cpo", valid_from=february, valid_to=MONTH, **terms)
+    factory.cdr(seller, payer, "50.0000", month=february, settled_in=MONTH)
+    cells_made()
+    assert fees(seller) == {"cdr": (D(1), D(1), D(1))}
+
+
+def test_the_monthly_fee_is_that_of_the_month_whenever_sessions_started() -> None:
+    seller, payer = factory.cpo(), factory.emsp()
+    february = dt.date(2024, 2, 1)
+    agree(seller, begins=february, fee_monthly=10)
+    agree(seller, fee_monthly=30)
+    factory.cdr(seller, payer, "50.0000", month=february, settled_in=MONTH)
+    cells_made()
+    assert fees(seller) == {"monthly": (D(1), D(30), D(30))}
+
+
 def test_each_currency_has_fees_of_its_own() -> None:
     seller, payer = factory.cpo(), factory.emsp()
     agree(seller, fee_percent=1)
