@@ -22,20 +22,29 @@ def is_owed(period: Period) -> bool:
 
 
 def _not_paid_out(period: Period) -> QuerySet[Document]:
-    """Return the self-billed invoices that are not paid out, with what is on its way."""
+    """Return the self-billed invoices that are not paid out, with what is on its way.
+
+    What a credit note takes back is never paid out.
+    """
+    notes = Document.objects.filter(corrected=OuterRef("pk")).order_by().values("corrected")
     lines = PayoutLine.objects.filter(document=OuterRef("pk")).order_by().values("document")
     documents = period.documents.filter(kind=Kind.SELF_BILLING, gross__gt=0).annotate(
         paid=_sum(lines.filter(payout__state=Payout.State.BOOKED)),
         on_its_way=_sum(lines.filter(payout__state__in=Payout.LIVE).exclude(_BOOKED)),
+        taken_back=_sum(notes, "gross"),
     )
-    return documents.filter(paid__lt=F("gross")).select_related("party").defer("snapshot")
+    return (
+        documents.filter(paid__lt=F("gross") - F("taken_back"))
+        .select_related("party")
+        .defer("snapshot")
+    )
 
 
 _BOOKED = Q(payout__state=Payout.State.BOOKED)
 
 
-def _sum(lines: QuerySet[PayoutLine, Any]) -> Coalesce:
-    return Coalesce(Subquery(lines.annotate(sum=Sum("amount")).values("sum")), Decimal())
+def _sum(rows: QuerySet[Any, Any], column: str = "amount") -> Coalesce:
+    return Coalesce(Subquery(rows.annotate(sum=Sum(column)).values("sum")), Decimal())
 
 
 def _is_to_be_paid(document: Document) -> bool:

@@ -33,30 +33,52 @@ from settlement.models import (
 
 State = Payout.State
 
-# Of each invoice of a CPO that is not entirely paid out: what its eMSPs have paid of its cells.
+# Of each invoice of a CPO that is not entirely paid out, less its credit notes: what its eMSPs have
+# paid of its cells. What an eMSP's own invoice was credited with is neither owed nor paid by it.
 COLLECTED = """
-SELECT d.id, d.gross, d.due_on, d.net, sum(CASE
-    WHEN r.id IS NOT NULL THEN l.net * o.collected / r.amount
-    WHEN theirs.gross = 0 THEN l.net ELSE 0 END),
+WITH claim AS (
+    SELECT d.id, d.due_on, d.gross - coalesce(sum(n.gross), 0) AS gross,
+        d.net - coalesce(sum(n.net), 0) AS net
+    FROM settlement_document d LEFT JOIN settlement_document n ON n.corrected_id = d.id
+    WHERE d.party_id = %(party)s AND d.currency = %(currency)s
+        AND d.kind = 'self_billing_invoice' AND d.gross > 0
+    GROUP BY d.id
+), part AS (
+    SELECT coalesce(d.corrected_id, d.id) AS claim_id, coalesce(m.corrected_id, m.id) AS theirs_id,
+        sum(CASE WHEN d.corrected_id IS NULL THEN l.net ELSE -l.net END) AS net
+    FROM settlement_document d
+    JOIN settlement_documentline l ON l.document_id = d.id
+    JOIN settlement_documentline mirror ON mirror.cell_id = l.cell_id AND mirror.side = 'AR'
+    JOIN settlement_document m ON m.id = mirror.document_id
+    WHERE d.id IN (SELECT id FROM claim) OR d.corrected_id IN (SELECT id FROM claim)
+    GROUP BY 1, 2
+), theirs AS (
+    SELECT t.id, CASE WHEN t.gross = 0 OR r.amount = taken.back THEN 1
+        ELSE coalesce((o.collected - taken.back) / (r.amount - taken.back), 0) END AS paid
+    FROM settlement_document t
+    LEFT JOIN settlement_receivable r ON r.document_id = t.id
+    LEFT JOIN settlement_openamount o ON o.receivable_id = r.id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(x.amount), 0) AS back
+        FROM settlement_allocation x JOIN settlement_receipt c ON c.id = x.receipt_id
+        JOIN settlement_document n ON n.id = c.credit_note_id
+        WHERE x.receivable_id = r.id AND n.corrected_id = t.id
+    ) taken
+    WHERE t.id IN (SELECT theirs_id FROM part)
+)
+SELECT claim.id, claim.gross, claim.due_on, claim.net, coalesce((
+        SELECT sum(part.net * theirs.paid) FROM part JOIN theirs ON theirs.id = part.theirs_id
+        WHERE part.claim_id = claim.id), 0),
     coalesce((SELECT sum(x.amount) FROM settlement_payoutline x
         JOIN settlement_payout p ON p.id = x.payout_id
-        WHERE x.document_id = d.id AND p.state = ANY(%(live)s)
+        WHERE x.document_id = claim.id AND p.state = ANY(%(live)s)
             AND p.id <> ALL(%(without)s)), 0) AS covered
-FROM settlement_document d
-JOIN settlement_documentline l ON l.document_id = d.id
-LEFT JOIN settlement_documentline mirror ON mirror.cell_id = l.cell_id AND mirror.side = 'AR'
-LEFT JOIN settlement_document theirs ON theirs.id = mirror.document_id
-LEFT JOIN settlement_receivable r ON r.document_id = theirs.id
-LEFT JOIN settlement_openamount o ON o.receivable_id = r.id
-WHERE d.party_id = %(party)s AND d.currency = %(currency)s
-    AND d.kind = 'self_billing_invoice' AND d.gross > 0
-GROUP BY d.id
-ORDER BY d.due_on, d.id
+FROM claim ORDER BY claim.due_on, claim.id
 """
 
 
 class Claim(NamedTuple):
-    """An invoice of a CPO: how much of it may be paid out by now, and how much of that was."""
+    """An invoice of a CPO, less its credit notes: what of it may be paid out, and what was."""
 
     document: int
     due_on: dt.date
