@@ -34,6 +34,11 @@ def bank_days_after(day: dt.date, count: int) -> dt.date:
     return day
 
 
+def bank_day_from(day: dt.date) -> dt.date:
+    """Return a day if it is a bank day, else the first one after it."""
+    return bank_days_after(day - dt.timedelta(days=1), 1)
+
+
 def _holidays(year: int) -> Iterator[dt.date]:
     easter = _easter(year)
     yield from (easter - dt.timedelta(days=2), easter + dt.timedelta(days=1))

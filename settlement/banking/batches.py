@@ -20,6 +20,7 @@ from settlement.banking.accounts import account_of
 from settlement.ledger.posting import Side, post
 from settlement.ledger.turns import in_turn
 from settlement.models import Account, Entry, LegalEntity, Payout, PayoutBatch, PayoutLine
+from settlement.paydays import bank_day_from
 
 State = PayoutBatch.State
 
@@ -55,7 +56,10 @@ def waiting() -> list[Waiting]:
 
 @in_turn
 def propose(currency: str, execute_on: dt.date, by: User) -> PayoutBatch:
-    """Put all planned payouts of a currency up to a day into one batch. Raises CannotBatch."""
+    """Put all planned payouts of a currency up to a day into one batch. Raises CannotBatch.
+
+    The bank is to pay them on that day, or the first bank day after it.
+    """
     account = account_of(None, currency)
     if account is None:
         raise CannotBatch(f"the hub has no verified bank account in {currency}")
@@ -68,7 +72,7 @@ def propose(currency: str, execute_on: dt.date, by: User) -> PayoutBatch:
     batch = PayoutBatch.objects.create(
         currency=currency,
         account=account,
-        execute_on=max(execute_on, timezone.localdate()),
+        execute_on=bank_day_from(max(execute_on, timezone.localdate())),
         created_by=by,
     )
     Payout.objects.filter(pk__in=chosen).update(batch=batch)
@@ -179,6 +183,9 @@ def remarks(batch: PayoutBatch) -> list[Remark]:
 
 
 def _remarks(payout: Payout) -> Iterator[str]:
+    waits = payout.state in Payout.WAITING
+    if waits and payouts.free(payout.party, payout.currency, timezone.now()) < 0:
+        yield _("more than may be paid to this party by now: take it out")
     paid = Payout.objects.filter(
         party=payout.party, currency=payout.currency, state__in=Payout.PAID
     ).order_by("-pk")

@@ -9,7 +9,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from hub.money import ZERO, minor_unit
@@ -122,7 +122,7 @@ def plan_for(
         kind=Account.Kind.PAYABLE, party=party, currency=currency
     )
     terms, today = terms_of(party, currency), timezone.localdate(now)
-    earlier = Payout.objects.filter(party=party, currency=currency, state=State.PLANNED, batch=None)
+    earlier = _planned_for(party, currency)
     claims = _claims(party, currency, terms, without=[row.pk for row in earlier])
     set_off = _set_off(party, currency, claims, earlier.first(), today) if terms.set_off else ZERO
     execute_on = _day(claims, today)
@@ -136,11 +136,27 @@ def plan_for(
     return Plan(party, currency, amount, payout, "", set_off)
 
 
+def free(party: Party, currency: str, now: dt.datetime) -> Decimal:
+    """Return what a party may be paid, due or not, that is in no batch; never locks anything.
+
+    Negative if more is on its way in batches than may be paid by now.
+    """
+    terms, today = terms_of(party, currency), timezone.localdate(now)
+    waiting = Payout.objects.filter(party=party, currency=currency, state__in=Payout.WAITING)
+    claims = _claims(party, currency, terms, without=[row.pk for row in waiting])
+    planned = _planned_for(party, currency).first()
+    return _payable(party, currency, claims, _last_due(claims, today), planned)
+
+
 def replan(party: Party, currency: str) -> None:
     """Plan again what nobody has taken up yet, of a party that can be paid less by now."""
-    planned = Payout.objects.filter(party=party, currency=currency, state=State.PLANNED, batch=None)
-    if planned.exists():
+    if _planned_for(party, currency).exists():
         plan_for(party, currency, timezone.now())
+
+
+def _planned_for(party: Party, currency: str) -> QuerySet[Payout]:
+    """Return the plan that nobody has taken up, if there is one."""
+    return Payout.objects.filter(party=party, currency=currency, state=State.PLANNED, batch=None)
 
 
 def _claims(party: Party, currency: str, terms: Terms, without: list[int]) -> list[Claim]:
@@ -179,6 +195,10 @@ def _day(claims: list[Claim], today: dt.date) -> dt.date:
     return max(today, min((c.due_on for c in claims if c.increment > 0), default=today))
 
 
+def _last_due(claims: list[Claim], today: dt.date) -> dt.date:
+    return max((claim.due_on for claim in claims), default=today)
+
+
 def _payable(
     party: Party, currency: str, claims: list[Claim], day: dt.date, earlier: Payout | None
 ) -> Decimal:
@@ -198,11 +218,11 @@ def _set_off(
     party: Party, currency: str, claims: list[Claim], earlier: Payout | None, today: dt.date
 ) -> Decimal:
     """Let what the party is owed by now cancel out what it owes; return how much that was."""
-    last = max((claim.due_on for claim in claims), default=today)
     receivables = Receivable.objects.filter(
         party=party, currency=currency, state__in=Receivable.UNPAID
     )
     open_amount: Decimal = receivables.aggregate(sum=Sum("settled__open", default=ZERO))["sum"]
+    last = _last_due(claims, today)
     amount = min(_payable(party, currency, claims, last, earlier), open_amount)
     if amount <= 0:
         return ZERO

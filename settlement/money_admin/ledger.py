@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from hub.money import is_currency
 from hub.readonly import ReadOnlyInline
 from parties.models import Party
+from settlement.banking.exchange import convert
 from settlement.ledger import balances
-from settlement.ledger.exchange import convert
 from settlement.models import Account, Entry, FxRate, Leg
 from settlement.money_admin.desk import (
     Ask,

@@ -9,9 +9,9 @@ from django.db import Error, connection, transaction
 from parties.models import Party
 from settlement import booking
 from settlement.banking.accounts import seed
+from settlement.banking.exchange import convert
 from settlement.invariants import breaches
 from settlement.ledger import balances, posting
-from settlement.ledger.exchange import convert
 from settlement.ledger.posting import NotPosted, Side
 from settlement.models import Account, Document, Entry, FxRate, Leg, Receivable
 from tests.racing import at_once
@@ -259,6 +259,7 @@ def test_a_party_s_account_goes_from_opening_to_closing() -> None:
 
 def test_money_changes_its_currency_through_the_clearing_account() -> None:
     money.closed("100.0000", "FR-ABC", "DE-EMP")
+    money.pay()
     party = money.party_of("FR-ABC")
     seed(party, "USD")
     FxRate.objects.create(on=DAY, base="EUR", quote="USD", rate=D("1.0867"))
@@ -274,12 +275,17 @@ def test_money_changes_its_currency_through_the_clearing_account() -> None:
 
 def test_an_exchange_needs_a_rate_and_a_balance_and_is_made_once() -> None:
     money.closed("100.0000", "FR-ABC", "DE-EMP")
+    money.pay()
     party = money.party_of("FR-ABC")
     change = {"base": "EUR", "quote": "USD", "on": DAY, "key": "1"}
     with pytest.raises(NotPosted, match="no rate"):
         convert(party, D("33.33"), **change)
     FxRate.objects.create(on=DAY, base="EUR", quote="USD", rate=D("1.0867"))
-    for amount, told in (("100.01", "not owed"), ("0.00", "not owed"), ("1.001", "not an amount")):
+    for amount, told in (
+        ("100.01", "cannot be paid"),
+        ("0.00", "cannot be paid"),
+        ("1.001", "not an amount"),
+    ):
         with pytest.raises(NotPosted, match=told):
             convert(party, D(amount), **change)
     convert(party, D("33.33"), **change)

@@ -375,7 +375,7 @@ def test_a_party_s_account_is_told_from_opening_to_closing(busy: None, clerk: Cl
 
 
 def test_a_balance_changes_its_currency_once(busy: None, clerk: Client) -> None:
-    party = money.party_of("ES-XYZ")
+    party = money.party_of("FR-ABC")
     account = Account.objects.get(kind="cpo_payable", party=party)
     page = text(clerk.get(url("account_change", account.pk)))
     (key,) = [part.split('"')[0] for part in page.split('name="key" value="')[1:]]

@@ -18,10 +18,20 @@ from settlement import clearing
 from settlement.banking import accounts, batches, pain, payouts, returns, terms
 from settlement.banking.accounts import NotVerified
 from settlement.banking.batches import CannotBatch
+from settlement.banking.exchange import convert
 from settlement.banking.terms import Terms
 from settlement.invariants import breaches
 from settlement.ledger.balances import balance_of, owed_to
-from settlement.models import Agreement, BankAccount, LegalEntity, Payout, PayoutBatch, SetOff
+from settlement.ledger.posting import NotPosted
+from settlement.models import (
+    Agreement,
+    BankAccount,
+    FxRate,
+    LegalEntity,
+    Payout,
+    PayoutBatch,
+    SetOff,
+)
 from tests.racing import at_once
 from tests.settlement import factory, money
 from tests.settlement.factory import MONTH
@@ -182,6 +192,31 @@ def test_without_a_verified_account_nothing_is_planned(settings: Any) -> None:
     settings.SANDBOX = False
     (plan,) = payouts.plan(money.NOW)
     assert (plan.payout, plan.why) == (None, "no verified bank account")
+
+
+def test_only_what_may_be_paid_is_converted_and_the_plan_follows() -> None:
+    money.closed()
+    party = money.party_of("FR-ABC")
+    FxRate.objects.create(on=MONTH, base="EUR", quote="USD", rate=D("1.1"))
+    change = {"base": "EUR", "quote": "USD", "on": money.TODAY}
+    with pytest.raises(NotPosted, match="cannot be paid"):
+        convert(party, D("0.01"), **change, key="not collected")
+    money.pay()
+    money.plan()
+    convert(party, D(40), **change, key="planned")
+    assert [payout.amount for payout in Payout.objects.filter(state="planned")] == [D(60)]
+    money.approved()
+    with pytest.raises(NotPosted, match="cannot be paid"):
+        convert(party, D("0.01"), **change, key="in a batch")
+    assert (owed_to(party, "EUR"), owed_to(party, "USD")) == (D(60), D(44))
+    assert breaches() == []
+
+
+def test_the_bank_is_asked_to_pay_on_a_day_when_banks_are_open() -> None:
+    collected()
+    money.plan()
+    batch = batches.propose("EUR", dt.date(2032, 3, 26), money.person())  # Good Friday
+    assert batch.execute_on == dt.date(2032, 3, 30)
 
 
 # I18

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from settlement import staff
-from settlement.banking import statements, undoing
+from settlement.banking import batches, statements, undoing
 from settlement.banking.allocating import credit_of
 from settlement.banking.statements import CannotMatch
 from settlement.invariants import breaches
@@ -59,6 +59,16 @@ def test_it_is_matched_again_as_often_as_it_was_wrong(line: BankLine) -> None:
     assert money.owed_by("BE-OTH").settled.open == D(60)
     assert Receipt.objects.filter(bank_line=line).count() == 5
     assert breaches() == []
+
+
+def test_an_approver_is_told_of_a_payout_that_rests_on_it(line: BankLine) -> None:
+    batch = money.approved()
+    assert [row.text for row in batches.remarks(batch)] == ["the first payout to this party"]
+    undoing.undo(line, "it was for May", money.person())
+    told = [row.text for row in batches.remarks(batch)]
+    assert told[0] == "more than may be paid to this party by now: take it out"
+    batches.take_out(Payout.objects.select_related("batch").get())
+    assert Payout.objects.get().state == "cancelled"
 
 
 def test_what_is_not_matched_with_invoices_is_not_undone(line: BankLine) -> None:

@@ -3,29 +3,30 @@
 import datetime as dt
 from decimal import Decimal
 
-from django.db import transaction
+from django.utils import timezone
 
 from hub.money import rounded
 from parties.models import Party
-from settlement.ledger.balances import owed_to
+from settlement.banking import payouts
 from settlement.ledger.posting import NotPosted, Side, post
+from settlement.ledger.turns import in_turn
 from settlement.models import Account, Entry, FxRate
 
 
-@transaction.atomic
+@in_turn
 def convert(
     party: Party, amount: Decimal, *, base: str, quote: str, on: dt.date, key: str
 ) -> Decimal:
-    """Convert what a party is owed by the latest rate up to a day; return what it gives.
+    """Convert what may be paid to a party by the latest rate up to a day; return what it gives.
+
+    That is not what was not collected, nor what is in a batch: it would be paid in both currencies.
+    What nobody has taken up is planned anew.
 
     Two entries, each balanced in its own currency, with the clearing account between them; a second
     time under the same `key` is refused. Raises NotPosted.
     """
-    account = Account.objects.select_for_update().filter(
-        kind=Account.Kind.PAYABLE, party=party, currency=base
-    )
-    if not account.exists() or not 0 < amount <= owed_to(party, base):
-        raise NotPosted(f"{party} is not owed {amount} {base}")
+    if not 0 < amount <= payouts.free(party, base, timezone.now()):
+        raise NotPosted(f"{party} cannot be paid {amount} {base}")
     if amount != rounded(amount, base):
         raise NotPosted(f"{amount} is not an amount of {base}")
     if Entry.objects.filter(idem_key=f"fx:{key}:{base}").exists():
@@ -36,6 +37,7 @@ def convert(
     bought = rounded(amount * rate.rate, quote)
     _exchange(key, base, on, party, amount, str(rate))
     _exchange(key, quote, on, party, -bought, str(rate))
+    payouts.replan(party, base)
     return bought
 
 
