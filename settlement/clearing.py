@@ -138,8 +138,11 @@ def step(period: Period, *, now: dt.datetime) -> None:
 
 @transaction.atomic
 def finish(period: Period, *, now: dt.datetime) -> None:
-    """Let a month whose documents all have their files be settled, and close it when it is."""
-    locked = Period.objects.select_for_update().get(pk=period.pk)
+    """Let a month whose documents all have their files be settled, and close it when it is.
+
+    While this waits for its turn to plan, those whose turn it is may still refer to the month.
+    """
+    locked = Period.objects.select_for_update(no_key=True).get(pk=period.pk)
     if locked.state == State.ISSUED and not locked.documents.unfinished().exists():
         locked.move_to(State.SETTLING)
         CloseRun.objects.get(period=locked).reached(CloseRun.Step.DONE)

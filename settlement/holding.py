@@ -62,6 +62,7 @@ SELECT c.id FROM cdrs_cdr c JOIN uncontracted d
     AND (c.started_at AT TIME ZONE %(zone)s)::date = d.day
 WHERE c.period_id = %(period)s AND c.credit_of_id IS NULL
 """
+SHARED = "SELECT * FROM cdrs_period WHERE id = ANY(%s) ORDER BY id FOR SHARE"
 HOLD = """
 WITH moved AS (
     UPDATE cdrs_cdr SET state = 'held', period_id = NULL WHERE id = ANY(%(ids)s) RETURNING id
@@ -179,7 +180,12 @@ def obstacles(period: Period, *, issued_on: dt.date) -> list[str]:
 
 
 def contest(cdrs: CdrQuerySet, text: str) -> int:
-    """Hold CDRs that a party objects to, until people decide; return how many."""
+    """Hold CDRs that a party objects to, until people decide; return how many.
+
+    Call in a transaction; it locks their months FOR SHARE before their rows, as the freeze does.
+    """
+    months = list(cdrs.order_by().values_list("period_id", flat=True).distinct())
+    list(Period.objects.raw(SHARED, [months]))
     return _hold(cdrs, {CONTESTED: text})
 
 

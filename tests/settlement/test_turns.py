@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from settlement import clearing
+from cdrs.models import Cdr, Period
+from settlement import clearing, holding, rendering
 from settlement.banking import payouts, statements
 from settlement.invariants import breaches
+from settlement.ledger import turns
 from settlement.models import Agreement, Payout
 from tests.settlement import factory, money
 from tests.settlement.money import Booking
@@ -74,3 +76,35 @@ def test_an_import_with_a_return_and_a_plan_that_sets_off_end_both(transactional
     assert payout.state == "returned"
     assert money.owed_by("FR-ABC").settled.open == D(0)
     assert breaches() == []
+
+
+def test_a_month_that_waits_to_plan_lets_others_refer_to_it(transactional_db: None) -> None:
+    money.traded()
+    period = Period.objects.get()
+    clearing.settle(period, now=factory.CLOSING)
+    rendering.render_period(period)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [turns.LOCK])
+            done = begun(pool, lambda: clearing.finish(period, now=factory.CLOSING))
+            waiting(1)
+            cursor.execute("SELECT FROM cdrs_period FOR KEY SHARE NOWAIT")
+        done.result(30)
+    period.refresh_from_db()
+    assert period.state == "settling"
+
+
+def test_what_is_contested_waits_for_a_freeze_before_it_locks_a_row(transactional_db: None) -> None:
+    cdr = factory.cdr(factory.cpo(), factory.emsp())
+    thawed = Cdr.objects.filter(period__state="open")
+    contest = transaction.atomic(lambda: holding.contest(thawed, "no"))
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            period = Period.objects.select_for_update().get()
+            done = begun(pool, contest)
+            waiting(1)
+            Cdr.objects.select_for_update(nowait=True).get(pk=cdr.pk)
+            period.move_to("frozen", frozen_at=factory.CLOSING)
+        assert done.result(30) == 0
+    cdr.refresh_from_db()
+    assert (cdr.state, cdr.period) == ("accepted", period)
