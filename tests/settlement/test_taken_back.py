@@ -82,3 +82,25 @@ def test_what_the_bank_has_is_noted_though_a_credit_note_came_in_between() -> No
     assert Payout.objects.get().state == "submitted"
     assert owed_to(original.owner, "EUR") == D(-100)
     assert breaches() == []
+
+
+def test_two_months_at_once_and_a_credit_across_them() -> None:
+    seller, payer = factory.cpo(), factory.emsp()
+    original = factory.cdr(seller, payer, "1000.0000", currency="JPY")
+    small = factory.cdr(seller, payer, "10.0005", currency="BHD")
+    factory.cdr(seller, payer, "5.5000", month=APRIL, currency="JPY")
+    credit = factory.credit(original, settled_in=APRIL)
+    march, april = Period.objects.order_by("month")
+    for period in (march, april):
+        clearing.step(period, now=NEXT)  # frozen
+    credit.refresh_from_db()
+    assert credit.state == "held"  # what it takes back is not billed yet
+    for month in (APRIL, MONTH):
+        clearing.close(month, now=NEXT)
+    nets = march.documents.filter(kind="self_billing_invoice").values_list("currency", "net")
+    assert dict(nets) == {"JPY": D(1000), "BHD": D("10.001")}
+    assert [row.net for row in april.documents.filter(kind="emsp_invoice")] == [D(6)]
+    may = clearing.close(dt.date(2024, 5, 1), now=LATER, force=True)
+    assert [row.net for row in may.documents.order_by("pk")] == [D(1000), D(1000)]
+    assert small.currency == "BHD"
+    assert breaches() == []
