@@ -55,7 +55,10 @@ def render_missing() -> None:
     """Render what an interrupted close has left without files, and let those months be settled."""
     rendering.render_missing()
     for period in Period.objects.filter(state__in=[Period.State.ISSUED, Period.State.SETTLING]):
-        clearing.finish(period, now=timezone.now())
+        try:
+            clearing.finish(period, now=timezone.now())
+        except Exception:
+            logger.exception("%s cannot be finished", period)
 
 
 @shared_task(name="settlement.inspect")
