@@ -110,7 +110,7 @@ def test_large_bodies_do_not_take_all_memory(hub: RunningHub, token: str, many: 
 
 @pytest.mark.parametrize("path", ["/ocpi/versions", "/admin/login/"])
 def test_a_request_keeps_the_ids_and_form_it_has_elsewhere(hub: RunningHub, path: str) -> None:
-    lines = ("Content-Length: 9999999", "X-Request-ID: r-1", "X-Correlation-ID: c-1")
+    lines = ("Content-Length: 99999999", "X-Request-ID: r-1", "X-Correlation-ID: c-1")
     with raw.connect(hub.url) as connection:
         connection.sendall(raw.head(hub.url, "POST", path, *lines))
         answer = raw.heard(connection)
