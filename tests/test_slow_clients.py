@@ -89,7 +89,7 @@ def test_slow_clients_of_every_kind_wait_for_themselves(
         slow = halves + chunks + drips + chunk_drips + headers + silent
         return all(map(is_hung_up, slow)) and not raw.held(hub) & ports
 
-    assert raw.held(hub) >= ports
+    assert raw.until(lambda: raw.held(hub) >= ports, AT_ONCE)
     assert others_are_served(hub, token)
     assert raw.until(all_are_hung_up_on, 30)
     for answer in map(raw.heard, halves + chunks):
