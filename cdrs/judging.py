@@ -300,8 +300,7 @@ def _identify(cdr: Cdr, candidate: Candidate) -> None:
     Cdr.objects.filter(pk=cdr.pk).update(emsp=candidate.emsp_id)
     cdr.emsp_id = candidate.emsp_id
     if cdr.complete:
-        payers = Role.objects.filter(party=candidate.emsp_id, role__in=Role.WITH_DRIVERS)
-        owned.owe(cdr, payers.order_by("role")[:1])
+        owned.owe(cdr, Role.objects.paying(candidate.emsp_id))
 
 
 def _accept(cdr: Cdr, period: Period) -> None:

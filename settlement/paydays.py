@@ -9,7 +9,6 @@ from settlement.models import Agreement
 from settlement.models.documents import Kind
 
 SATURDAY = 5
-DEFAULTS = Agreement()  # where there is none: 14 days, and 3 bank days for payouts
 
 
 def due_on(kind: Kind, party: Party, currency: str, issued_on: dt.date) -> dt.date:
@@ -20,7 +19,7 @@ def due_on(kind: Kind, party: Party, currency: str, issued_on: dt.date) -> dt.da
     """
     bought = kind.self_billed or (kind == Kind.FEE and is_paid_out(party))
     role = Agreement.Kind.CPO if bought else Agreement.Kind.EMSP
-    terms = Agreement.objects.of(party, role, currency, issued_on) or DEFAULTS
+    terms = Agreement.objects.terms(party, role, currency, issued_on)
     due = issued_on + dt.timedelta(days=terms.due_days)
     waits = kind.self_billed and not terms.guarantee
     return bank_days_after(due, terms.payout_days) if waits else due

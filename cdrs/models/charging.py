@@ -141,8 +141,7 @@ class Session(OwnedObject):
 
     def audience(self, everybody: RoleQuerySet) -> RoleQuerySet:
         """Return the role in which the eMSP pays, if there is one."""
-        payers = Role.objects.filter(party=self.emsp_id, role__in=Role.WITH_DRIVERS)
-        return payers.order_by("role")[:1]
+        return Role.objects.paying(self.emsp_id)
 
     def oddities(self, body: Mapping[str, Any]) -> list[str]:
         """Return what is odd about the session's next state."""

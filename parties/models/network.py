@@ -253,6 +253,11 @@ class RoleQuerySet(models.QuerySet["Role"]):
             party__country_code=address.country_code, party__party_id=address.party_id
         )
 
+    def paying(self, party: int | None) -> "RoleQuerySet":
+        """Keep the one in which a party pays for its drivers."""
+        payers = self.filter(party=party, role__in=Role.WITH_DRIVERS)
+        return payers.order_by("role")[:1]
+
     def receiving(self, module: str) -> "RoleQuerySet":
         """Keep those that take pushes of a module; who is offline is owed them for later."""
         return self.filter(

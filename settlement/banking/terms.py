@@ -8,7 +8,6 @@ from django.utils import timezone
 
 from parties.models import Party
 from settlement.models import Agreement
-from settlement.paydays import DEFAULTS
 
 
 class Terms(NamedTuple):
@@ -30,9 +29,9 @@ def terms_of(party: Party, currency: str) -> Terms:
 
     An agreement for the currency comes before one for any; without one the defaults hold.
     """
-    today, of = timezone.localdate(), Agreement.objects.of
+    today, known = timezone.localdate(), Agreement.objects
     cpo, emsp = Agreement.Kind.CPO, Agreement.Kind.EMSP
-    agreed = of(party, cpo, currency, today) or of(party, emsp, currency, today) or DEFAULTS
+    agreed = known.of(party, cpo, currency, today) or known.terms(party, emsp, currency, today)
     return Terms(Decimal(agreed.minimum_payout), agreed.set_off, agreed.guarantee)
 
 

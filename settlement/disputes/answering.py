@@ -7,9 +7,9 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from hub.money import FOUR, ZERO
+from hub.money import ZERO
 from parties.models import Party, User
-from settlement.disputes import deadlines, effects, evidence, telling
+from settlement.disputes import deadlines, effects, evidence, moving, telling
 from settlement.disputes.evidence import Upload
 from settlement.disputes.moving import (
     CannotDispute,
@@ -232,9 +232,5 @@ def _turn_of(
 
 def part(amount: Decimal | None, dispute: Dispute) -> Decimal:
     """Return an amount if it is a part of what is asked for; raises CannotDispute."""
-    if amount is None or not amount.is_finite() or not 0 < amount < dispute.asked:
-        told = _("An offer lies between nothing and the %s asked for: else accept, or reject.")
-        raise CannotDispute(told % money(dispute.asked, dispute.currency))
-    if amount != amount.quantize(FOUR):
-        raise CannotDispute(_("An amount has at most 4 decimals."))
-    return amount
+    told = _("An offer lies between nothing and the %s asked for: else accept, or reject.")
+    return moving.part(amount, dispute.asked, told % money(dispute.asked, dispute.currency))

@@ -9,7 +9,6 @@ from parties.models import Party
 from settlement.calendar import days_after
 from settlement.models import Agreement, Dispute
 
-USUAL = Agreement()  # what holds where there is no agreement
 SATURDAY = 5
 REMINDERS = (dt.timedelta(days=3), dt.timedelta(hours=24))  # before a deadline, each once
 
@@ -51,7 +50,7 @@ def terms(dispute: Dispute, party: Party, now: dt.datetime) -> Agreement:
 
 def agreed(party: Party, kind: str, currency: str, now: dt.datetime) -> Agreement:
     """Return the agreement of a party in a role, or what is usual."""
-    return Agreement.objects.of(party, kind, currency, timezone.localdate(now)) or USUAL
+    return Agreement.objects.terms(party, kind, currency, timezone.localdate(now))
 
 
 def _end_of_day(now: dt.datetime, days: int) -> dt.datetime:

@@ -164,20 +164,19 @@ def _digest(upload: Upload) -> str:
 def _kept(
     dispute: Dispute, party: Party, person: User | None, upload: Upload, now: dt.datetime
 ) -> Evidence:
-    digest = _digest(upload)
-    if dispute.evidence.filter(party=party, sha256=digest).exists():
-        raise CannotDispute(_("%s: this file was added already.") % safe_name(upload.name))
     checked = settings.EVIDENCE_SCANNER == BUILT_IN  # which has just passed
-    return Evidence.objects.create(
+    made = Evidence.holding(
+        upload.content,
         dispute=dispute,
         party=party,
         person=person,
         name=safe_name(upload.name),
         type=files.type_of(upload.name),
-        size=len(upload.content),
-        sha256=digest,
-        content=upload.content,
         state=Evidence.State.CLEAN if checked else Evidence.State.QUARANTINED,
         visible_to=Audience(upload.visible_to),
         added_at=now,
     )
+    if dispute.evidence.filter(party=party, sha256=made.sha256).exists():
+        raise CannotDispute(_("%s: this file was added already.") % made.name)
+    made.save(force_insert=True)
+    return made

@@ -13,11 +13,7 @@ from parties.models import Role
 def file(original: Cdr, body: Mapping[str, Any], now: dt.datetime) -> Cdr:
     """Take in what credits or replaces a CDR, for the eMSP that pays that; raises Invalid."""
     lacking = judging.candidate_of(original).lacking
-    claim = Claim(original.owner, body, lacking=lacking, payer=_payer(original))
+    payer = Role.objects.paying(original.emsp_id).first()
+    claim = Claim(original.owner, body, lacking=lacking, payer=payer)
     receipt = intake.receive(claim, now=now)
     return Cdr.objects.get(owner=original.owner, uid__iexact=receipt.uid)
-
-
-def _payer(original: Cdr) -> Role | None:
-    payers = Role.objects.filter(party=original.emsp_id, role__in=Role.WITH_DRIVERS)
-    return payers.order_by("role").first()

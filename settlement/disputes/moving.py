@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from hub.money import FOUR
 from hub.states import WrongState
 from parties.models import Party, User
 from settlement.disputes import deadlines
@@ -73,6 +74,20 @@ def said(text: str, *, needed: bool = True) -> str:
     if len(text) > TEXT:
         raise CannotDispute(_("The text is longer than %d characters.") % TEXT)
     return text
+
+
+def part(amount: Decimal | None, whole: Decimal, otherwise: str) -> Decimal:
+    """Return an amount if it lies between nothing and a whole; raises CannotDispute if not."""
+    if amount is None or not amount.is_finite() or not 0 < amount < whole:
+        raise CannotDispute(otherwise)
+    return exact(amount)
+
+
+def exact(amount: Decimal) -> Decimal:
+    """Return an amount that can be kept as it is; raises CannotDispute."""
+    if amount != amount.quantize(FOUR):
+        raise CannotDispute(_("An amount has at most 4 decimals."))
+    return amount
 
 
 def money(amount: Decimal, currency: str) -> str:

@@ -10,12 +10,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cdrs.models import Cdr, Period
-from hub.money import FOUR, ZERO
+from hub.money import ZERO
 from parties.models import Party, User
 from settlement import holding, statements
 from settlement.disputes import answering, claimable, deadlines, evidence, sharing, telling
 from settlement.disputes.evidence import Upload
-from settlement.disputes.moving import CannotDispute, Kind, note, said
+from settlement.disputes.moving import CannotDispute, Kind, exact, note, said
 from settlement.models import Agreement, Dispute, DisputeCdr
 from settlement.models.disputes import Ask, Effect, Reason
 
@@ -201,9 +201,9 @@ def _named(amount: Decimal | None) -> Decimal:
     """Return an amount that somebody names, if it is one."""
     if amount is None or not amount.is_finite() or amount <= 0:
         raise CannotDispute(_("Name an amount above zero."))
-    if amount >= Decimal(10) ** 13 or amount != amount.quantize(FOUR):
+    if amount >= Decimal(10) ** 13:
         raise CannotDispute(_("An amount has at most 4 decimals."))
-    return amount
+    return exact(amount)
 
 
 # What may be claimed

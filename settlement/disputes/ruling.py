@@ -7,10 +7,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from hub.money import FOUR, ZERO
+from hub.money import ZERO
 from parties.models import Membership, User
 from settlement.disputes import effects, telling
-from settlement.disputes.moving import CannotDispute, Kind, State, locked, not_now, note, said
+from settlement.disputes.moving import CannotDispute, Kind, State, locked, not_now, note, part, said
 from settlement.models import Dispute, InternalNote, Ruling
 
 Outcome = Ruling.Outcome
@@ -104,11 +104,7 @@ def granted(dispute: Dispute, outcome: str, amount: Decimal | None) -> Decimal:
         return dispute.asked
     if outcome == Outcome.NONE:
         return ZERO
-    if amount is None or not amount.is_finite() or not 0 < amount < dispute.asked:
-        raise CannotDispute(_("A part lies between nothing and what is asked for."))
-    if amount != amount.quantize(FOUR):
-        raise CannotDispute(_("An amount has at most 4 decimals."))
-    return amount
+    return part(amount, dispute.asked, _("A part lies between nothing and what is asked for."))
 
 
 def _take_effect(dispute: Dispute, ruling: Ruling, now: dt.datetime) -> None:

@@ -1,7 +1,6 @@
 """Evidence that the hub itself gives: what it knows of a disputed CDR, with its digest and time."""
 
 import datetime as dt
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,29 +50,25 @@ def seal(
         raise CannotDispute(_("%s is over: nothing is added to it.") % dispute.reference)
     if dispute.evidence.filter(sealed=True).count() >= MOST:
         raise CannotDispute(_("The hub adds at most %d files to a dispute.") % MOST)
-    content = json.pretty({"cdr": cdr.uid, about: TOLD[About(about)](cdr)}).encode()
-    made = Evidence.objects.create(
+    made = _made(dispute, About(about), cdr, now)
+    said = {"names": made.name, "sealed": made.sha256}
+    note(dispute, Kind.EVIDENCE, now, party=party, person=person, **said)
+    return made
+
+
+def _made(dispute: Dispute, about: About, cdr: Cdr, now: dt.datetime) -> Evidence:
+    made = Evidence.holding(
+        json.pretty({"cdr": cdr.uid, about: TOLD[about](cdr)}).encode(),
         dispute=dispute,
         name=safe_name(f"{about}-{cdr.uid}.json"),
         type=Evidence.Type.JSON,
-        size=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-        content=content,
         state=Evidence.State.CLEAN,
         sealed=True,
         about=about,
         cdr=cdr,
         added_at=now,
     )
-    note(
-        dispute,
-        Kind.EVIDENCE,
-        now,
-        party=party,
-        person=person,
-        names=made.name,
-        sealed=made.sha256,
-    )
+    made.save(force_insert=True)
     return made
 
 

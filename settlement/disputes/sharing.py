@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal
 
+from cdrs import explorer
 from cdrs.models import Cdr, Verdict
 from cdrs.pricing.verdicts import Verdict as Outcome
 from hub.money import FOUR, ZERO
@@ -30,7 +31,7 @@ def proven(cdrs: Sequence[Cdr], by_cpo: bool) -> list[Decimal] | None:
 
     None unless the hub's price proves each of them wrong.
     """
-    verdicts = {row.cdr_id: row for row in _last_verdicts(cdrs)}
+    verdicts = explorer.last_verdicts([cdr.pk for cdr in cdrs])
     found = [_off(verdicts.get(cdr.pk), by_cpo) for cdr in cdrs]
     return [off for off in found if off is not None] if None not in found else None
 
@@ -49,8 +50,3 @@ def _off(verdict: Verdict | None, by_cpo: bool) -> Decimal | None:
         return None
     off = -verdict.difference if by_cpo else verdict.difference
     return off if off > 0 else None
-
-
-def _last_verdicts(cdrs: Sequence[Cdr]) -> Sequence[Verdict]:
-    rows = Verdict.objects.filter(cdr__in=[cdr.pk for cdr in cdrs]).order_by("cdr_id", "-pk")
-    return list(rows.distinct("cdr_id").defer("context", "tariffs", "findings"))

@@ -40,6 +40,10 @@ class AgreementQuerySet(models.QuerySet["Agreement"]):
         found = self.filter(in_force(on), party=party, kind=kind, currency__in=["", currency])
         return found.order_by("-currency").first()
 
+    def terms(self, party: Party | int, kind: str, currency: str, on: dt.date) -> "Agreement":
+        """Return the same; where a party has none, one that says what is usual."""
+        return self.of(party, kind, currency, on) or Agreement()
+
 
 class Agreement(models.Model):
     """The terms on which a party trades through the hub, from a day on; one version of them.

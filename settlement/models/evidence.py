@@ -1,6 +1,7 @@
 """What is shown for and against a claim, and how the hub rules about it."""
 
-from typing import ClassVar
+import hashlib
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -122,6 +123,12 @@ class Evidence(Stateful):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def holding(cls, content: bytes, **facts: Any) -> "Evidence":
+        """Return evidence with a content, its size and digest, not saved yet."""
+        digest = hashlib.sha256(content).hexdigest()
+        return cls(content=content, size=len(content), sha256=digest, **facts)
 
 
 class Ruling(Stateful):

@@ -29,8 +29,7 @@ EXE = {"name": "run.pdf", "mimeType": "application/pdf", "buffer": b"MZ\x90\x00"
 
 
 @pytest.fixture(autouse=True)
-def quick(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def quick():
     cache.clear()
 
 
